@@ -1,0 +1,1 @@
+"""specsched: adaptive scheduler for speculative decoding."""

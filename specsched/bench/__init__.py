@@ -1,0 +1,1 @@
+"""Replay, simulation, load generation, peer comparison (offline)."""

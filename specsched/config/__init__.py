@@ -1,0 +1,1 @@
+"""The pydantic tree and how it is loaded."""

@@ -1,0 +1,30 @@
+"""The dispatcher's port."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
+
+
+class Dispatcher(Protocol):
+    """Reaches the workers. Belongs to the scheduler's event loop."""
+
+    def workers(self) -> Sequence[WorkerInfo]:
+        """The workers that are ready now; empty while none is."""
+        ...
+
+    def loads(self) -> Sequence[WorkerLoad]:
+        """How busy each ready worker is, as far as this scheduler knows."""
+        ...
+
+    def execute(self, job: Job) -> AsyncIterator[Chunk]:
+        """Run a job on the worker with the least outstanding tokens and yield one chunk per round.
+
+        Closing the iterator early cancels the row within one round.
+
+        Raises:
+            Unavailable: no worker is ready.
+            WorkerLost: the worker died. Chunks that were yielded stand; the caller resumes with the rest.
+            InvalidRequest: the worker refused the job.
+        """
+        ...

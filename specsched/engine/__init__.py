@@ -1,0 +1,1 @@
+"""The draft-verify loop: propose → verify → accept → commit."""

@@ -1,0 +1,1 @@
+"""What produces draft tokens: a draft model, n-grams, nothing."""

@@ -1,0 +1,1 @@
+"""Train, distil, check and evaluate models (offline)."""

@@ -1,0 +1,1 @@
+"""Acceptance model, cost model, decision rules, round controller. numpy only."""

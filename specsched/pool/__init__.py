@@ -1,0 +1,1 @@
+"""The manifest: target, drafts, compatibility."""

@@ -1,0 +1,1 @@
+"""classify → decide → admit → dispatch → observe."""

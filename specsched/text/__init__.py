@@ -1,0 +1,1 @@
+"""Tokenizers, templates, stop strings; no torch."""

@@ -1,0 +1,1 @@
+"""Records ↔ protobuf, the only converter."""
