@@ -1,0 +1,50 @@
+"""The engine's port, as the worker process and the in-process dispatcher see it. Free of torch."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
+
+Deliver = Callable[[Chunk], None]
+"""Takes a row's chunks, one per round, on the engine's thread; must not block. The last one carries `finish`."""
+
+
+class EngineCore(Protocol):
+    """Owns the models and the rows. Every method is called on one thread, the engine's."""
+
+    def describe(self) -> WorkerInfo:
+        """Models, limits and profiled costs."""
+        ...
+
+    def load(self) -> WorkerLoad:
+        """How busy it is now. Cheap."""
+        ...
+
+    def submit(self, job: Job, deliver: Deliver) -> None:
+        """Take a job; its row joins before the next round.
+
+        Raises:
+            InvalidRequest: ids out of range, no room in the context, a draft that is not here.
+            DuplicateRequest: a row of this id is here.
+        """
+        ...
+
+    def cancel(self, request_id: str) -> None:
+        """Free the row before the next round and deliver a last chunk (ABORTED). Unknown ids are ignored."""
+        ...
+
+    def pause(self, request_id: str) -> None:
+        """Leave the row out of the rounds (its reader is slow). It keeps its KV."""
+        ...
+
+    def resume(self, request_id: str) -> None:
+        """Let a paused row take part again."""
+        ...
+
+    def set_draft_state(self, draft_model: str, *, active: bool) -> None:
+        """Use, or stop using, a draft from the next round on."""
+        ...
+
+    def step(self) -> bool:
+        """Run one step (a chunk of prefill and one round). Returns whether there is more to do."""
+        ...
