@@ -296,6 +296,8 @@ class RoundRecord:
     verify_seconds: float
     censored: bool = False
     """Cut short by the end of the completion: says nothing about position num_accepted + 1."""
+    planned_gamma: int = 0
+    """The lookahead that was asked for; a proposer with nothing to go by drafts fewer."""
     overlaps: tuple[float, ...] = ()
     """β_j = Σ_x min(p, q) of positions 1 … num_accepted + 1, where p and q were in memory (sampled requests)."""
 

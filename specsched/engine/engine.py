@@ -1,0 +1,215 @@
+"""The engine: rows join, are prefilled, and go through rounds of propose → verify → accept → commit."""
+
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from specsched.engine.admission import check_job
+from specsched.engine.base import Deliver
+from specsched.engine.finish import Ending, cut
+from specsched.engine.law import History
+from specsched.engine.logprobs import token_logprobs
+from specsched.engine.model import LanguageModel
+from specsched.engine.proposers.base import Proposer
+from specsched.engine.roster import Roster, Waiting
+from specsched.engine.rounds import propose, score
+from specsched.engine.row import Row
+from specsched.engine.settings import EngineSettings
+from specsched.engine.verify import Verdict, verify
+from specsched.errors import DuplicateRequest
+from specsched.policy.base import Arm, RoundController
+from specsched.records import NO_DRAFT, Chunk, FinishReason, Job, RoundRecord, WorkerInfo, WorkerLoad
+
+PLAIN = Arm(NO_DRAFT, 0)
+
+
+class Engine:
+    """Target, drafts and rows of one worker (`EngineCore`). Everything runs on one thread."""
+
+    def __init__(
+        self,
+        info: WorkerInfo,
+        target: LanguageModel,
+        proposers: Mapping[str, Proposer],
+        controller: RoundController,
+        settings: EngineSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take loaded models.
+
+        Args:
+            info: What `describe` answers.
+            target: The model whose law every token follows.
+            proposers: By draft id; plain decoding needs none.
+            controller: Chooses each row's arm, every round.
+            settings: Limits.
+            clock: Monotonic seconds.
+        """
+        self._info = info
+        self._target = target
+        self._proposers = dict(proposers)
+        self._controller = controller
+        self._settings = settings
+        self._clock = clock
+        self._roster = Roster(settings)
+        self._disabled: set[str] = set()
+
+    # ------------------------------------------------------------------------------------- what others ask
+
+    def describe(self) -> WorkerInfo:
+        """Models, limits and profiled costs."""
+        return self._info
+
+    def load(self) -> WorkerLoad:
+        """How busy it is now."""
+        return WorkerLoad(
+            worker_id=self._info.worker_id,
+            running_rows=len(self._roster.rows),
+            waiting_rows=len(self._roster.waiting),
+            outstanding_tokens=self._roster.outstanding_tokens,
+            kv_used_tokens=self._roster.kv_tokens,
+        )
+
+    def submit(self, job: Job, deliver: Deliver) -> None:
+        """Take a job; its row joins before a later round, as soon as there is room."""
+        if job.request_id in self._roster:
+            raise DuplicateRequest(f"request {job.request_id} is running already")
+        check_job(
+            job,
+            vocab_size=self._target.vocab_size,
+            max_context_tokens=self._target.max_context_tokens,
+            kv_capacity_tokens=self._settings.kv_capacity_tokens,
+            drafts=set(self._proposers),
+        )
+        self._roster.waiting.append(Waiting(job, deliver, self._clock()))
+
+    def cancel(self, request_id: str) -> None:
+        """Free the row now and deliver its last chunk."""
+        aborted = Chunk((), finish=FinishReason.ABORTED)
+        row = self._roster.find(request_id)
+        if row is not None:
+            self._end(row, aborted)
+            return
+        waiting = self._roster.withdraw(request_id)
+        if waiting is not None:
+            waiting.deliver(aborted)
+
+    def pause(self, request_id: str) -> None:
+        """Leave the row out of the rounds; it keeps its KV."""
+        row = self._roster.find(request_id)
+        if row is not None:
+            row.paused = True
+
+    def resume(self, request_id: str) -> None:
+        """Let a paused row take part again."""
+        row = self._roster.find(request_id)
+        if row is not None:
+            row.paused = False
+
+    def set_draft_state(self, draft_model: str, *, active: bool) -> None:
+        """Use, or stop using, a draft from the next round on."""
+        (self._disabled.discard if active else self._disabled.add)(draft_model)
+
+    def check_integrity(self) -> None:
+        """Assert that no KV row outlives its request, and that the rows agree with their KV."""
+        self._target.kv.check_integrity()
+        assert {row.kv for row in self._roster.rows} == set(self._target.kv.open_rows)
+        assert all(0 <= row.kv.length < len(row.tokens) for row in self._roster.rows)
+
+    # --------------------------------------------------------------------------------------------- the loop
+
+    @torch.inference_mode()
+    def step(self) -> bool:
+        """Let rows join, take in a stretch of their prompts, run one round. Returns whether there is more to do."""
+        self._roster.join(self._open)
+        self._prefill()
+        rows = self._roster.ready()
+        if rows:
+            self._round(rows)
+        return self._roster.busy
+
+    def _round(self, rows: list[Row]) -> None:
+        """Propose → verify → accept → commit."""
+        arms = [self._bounded(row, arm) for row, arm in zip(rows, self._chosen(rows), strict=True)]
+        proposal = propose(rows, arms, self._proposers, self._clock)
+        started = self._clock()
+        logits = score(self._target, rows, proposal.drafts)
+        verdicts = verify(logits, rows, proposal.drafts)
+        seconds = self._clock() - started
+        records = [proposal.record(i, verdict, seconds) for i, verdict in enumerate(verdicts)]
+        endings = [self._commit(*each) for each in zip(rows, verdicts, records, strict=True)]
+        for row, ending, of_row in zip(rows, endings, logits, strict=True):  # after all commits: leaving moves KV
+            self._deliver(row, ending, of_row)
+
+    def _chosen(self, rows: list[Row]) -> list[Arm]:
+        return self._controller.choose([row.view for row in rows])
+
+    def _bounded(self, row: Row, arm: Arm) -> Arm:
+        """Cut an arm to what the row can still take and to the drafts that may be used."""
+        gamma = min(arm.gamma, row.remaining - 1)
+        usable = arm.draft_model in self._proposers and arm.draft_model not in self._disabled
+        return Arm(arm.draft_model, gamma) if gamma > 0 and usable else PLAIN
+
+    def _commit(self, row: Row, verdict: Verdict, record: RoundRecord) -> Ending:
+        """Append what stands and roll back what doesn't."""
+        ending = cut(row, verdict.tokens, record)
+        if record.planned_gamma:
+            self._proposers[record.draft_model].commit(row, len(row.tokens) + verdict.num_accepted)
+        row.commit(ending.tokens)
+        row.kv.length = len(row.tokens) - 1
+        self._controller.observe(row.job.request_id, ending.record)
+        return ending
+
+    def _deliver(self, row: Row, ending: Ending, logits: Tensor) -> None:
+        """Hand a round's tokens over, and end the row where it ends."""
+        top = row.job.logprobs
+        logprobs = token_logprobs(logits, ending.tokens, top) if top is not None else ()
+        finish = ending.finish or self._out_of_time(row)
+        chunk = Chunk(tuple(ending.tokens), logprobs, ending.record, finish, ending.matched_token_id)
+        if finish is None:
+            row.deliver(chunk)
+        else:
+            self._end(row, chunk)
+
+    def _out_of_time(self, row: Row) -> FinishReason | None:
+        limit = row.job.time_limit_seconds
+        return FinishReason.TIME_LIMIT if limit is not None and self._clock() - row.started >= limit else None
+
+    # --------------------------------------------------------------------------------------- joining, leaving
+
+    def _open(self, waiting: Waiting) -> Row:
+        job = waiting.job
+        stop_ids = frozenset(job.stop_token_ids) | frozenset(() if job.ignore_eos else self._info.eos_token_ids)
+        self._controller.begin(job.request_id, job.plan, sampled=not job.sampling.greedy)
+        return Row(
+            job=job,
+            deliver=waiting.deliver,
+            history=History(job, stop_ids, self._target.vocab_size, self._target.device),
+            kv=self._target.kv.open(),
+            max_tokens=min(job.max_tokens, self._target.max_context_tokens - len(job.prompt_ids)),
+            stop_ids=stop_ids,
+            started=waiting.since,
+        )
+
+    def _prefill(self) -> None:
+        """Take in up to `prefill_chunk_tokens` of the oldest unread prompts; a row's last token is the round's."""
+        budget = self._settings.prefill_chunk_tokens
+        for row in self._roster.unread():
+            tokens = row.tokens[row.kv.length : len(row.tokens) - 1][:budget]
+            self._target.forward([row.kv], [tokens], keep_last=True)
+            row.kv.length += len(tokens)
+            budget -= len(tokens)
+            if budget <= 0:
+                return
+
+    def _end(self, row: Row, chunk: Chunk) -> None:
+        """Free all that belongs to a row, then say so."""
+        self._roster.rows.remove(row)
+        self._target.kv.close(row.kv)
+        for proposer in self._proposers.values():
+            proposer.forget(row)
+        self._controller.end(row.job.request_id)
+        row.deliver(chunk)

@@ -1,0 +1,156 @@
+"""From logits to the law that a token is drawn from.
+
+Order: logit_bias → min_tokens → penalties → temperature → min_p → top_k → top_p (vLLM's). The first three depend on
+the row's history, position by position, also inside a round; the rest is vectorised over all positions at hand.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from specsched.records import Job, Sampling
+
+
+class History:
+    """A row's own edits of its logits: bias, forbidden stop tokens, penalties over what was said so far."""
+
+    def __init__(self, job: Job, stop_ids: frozenset[int], vocab_size: int, device: torch.device) -> None:
+        sampling = job.sampling
+        self._sampling = sampling
+        self._stop_ids = torch.tensor(sorted(i for i in stop_ids if i < vocab_size), dtype=torch.long, device=device)
+        self._min_tokens = job.min_tokens if len(stop_ids) else 0
+        self._bias = _bias_vector(sampling, vocab_size, device)
+        self._penalised = (
+            sampling.repetition_penalty != 1.0 or sampling.presence_penalty != 0.0 or sampling.frequency_penalty != 0.0
+        )
+        self._counts = torch.zeros(vocab_size if self._penalised else 0, device=device)  # of the completion
+        self._in_prompt = torch.zeros(vocab_size if self._penalised else 0, dtype=torch.bool, device=device)
+        self._length = 0
+        if self._penalised:
+            self._in_prompt[torch.tensor(job.prompt_ids, device=device)] = True
+        self.commit(job.generated_ids)
+
+    @property
+    def edits(self) -> bool:
+        """Whether there is anything to edit at the next position."""
+        return self._penalised or self._bias is not None or self._length < self._min_tokens
+
+    def commit(self, tokens: Sequence[int]) -> None:
+        """Add committed tokens."""
+        self._length += len(tokens)
+        if self._penalised and tokens:
+            ones = torch.ones(len(tokens), device=self._counts.device)
+            self._counts.index_add_(0, torch.tensor(tokens, device=self._counts.device), ones)
+
+    def edit(self, logits: Tensor, drafted: Sequence[int]) -> Tensor:
+        """Apply the edits at consecutive positions.
+
+        Args:
+            logits: [n, V]; row i is the position after the completion and `drafted[:i + len(drafted) + 1 - n]`.
+            drafted: Tokens drafted in this round so far, len(drafted) + 1 ≥ n.
+
+        Returns:
+            Edited logits [n, V], a new tensor.
+        """
+        first = len(drafted) + 1 - len(logits)
+        if self._bias is not None:
+            logits = logits + self._bias
+        forbidden = max(0, self._min_tokens - self._length - first)
+        if forbidden:
+            logits = logits.clone()
+            logits[:forbidden, self._stop_ids] = -torch.inf
+        return self._penalise(logits, drafted, first) if self._penalised else logits
+
+    def _penalise(self, logits: Tensor, drafted: Sequence[int], first: int) -> Tensor:
+        counts = self._counts.repeat(len(logits), 1)  # [n, V]
+        for column, token in enumerate(drafted):
+            counts[max(0, column + 1 - first) :, token] += 1
+        sampling = self._sampling
+        if sampling.repetition_penalty != 1.0:
+            seen = self._in_prompt | (counts > 0)
+            scaled = torch.where(logits > 0, logits / sampling.repetition_penalty, logits * sampling.repetition_penalty)
+            logits = torch.where(seen, scaled, logits)
+        return logits - sampling.frequency_penalty * counts - sampling.presence_penalty * (counts > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Consecutive positions of one row among packed positions."""
+
+    sampling: Sampling
+    history: History
+    count: int
+    """Positions."""
+    drafted: tuple[int, ...] = ()
+    """Tokens drafted in this round so far; the last position comes after all of them."""
+
+
+def shape_logits(logits: Tensor, spans: Sequence[Span]) -> Tensor:
+    """Turn raw logits into those of the law that is sampled from.
+
+    Args:
+        logits: [N, V], the spans' positions one after the other.
+        spans: Σ count = N.
+
+    Returns:
+        [N, V]: softmax gives the law, arg max the greedy token; -inf where a token cannot come.
+    """
+    if any(span.history.edits for span in spans):
+        parts = logits.split([span.count for span in spans])
+        logits = torch.cat([_edited(part, span) for part, span in zip(parts, spans, strict=True)])
+    return _truncate(_temper(logits, spans), spans)
+
+
+def _edited(logits: Tensor, span: Span) -> Tensor:
+    return span.history.edit(logits, span.drafted) if span.history.edits else logits
+
+
+def _temper(logits: Tensor, spans: Sequence[Span]) -> Tensor:
+    temperatures = [span.sampling.temperature or 1.0 for span in spans for _ in range(span.count)]
+    if all(t == 1.0 for t in temperatures):
+        return logits
+    return logits / torch.tensor(temperatures, device=logits.device)[:, None]
+
+
+def _truncate(logits: Tensor, spans: Sequence[Span]) -> Tensor:
+    """min_p, top_k, top_p, for those that sample. A greedy row's arg max survives all three: nothing to do."""
+    sampling = [span.sampling for span in spans for _ in range(span.count)]
+    vocab = logits.shape[-1]
+    min_p = [0.0 if s.greedy else s.min_p for s in sampling]
+    top_k = [vocab if s.greedy or s.top_k == 0 else min(s.top_k, vocab) for s in sampling]
+    top_p = [1.0 if s.greedy else s.top_p for s in sampling]
+    if any(min_p):
+        floor = logits.amax(-1, keepdim=True) + torch.tensor(min_p, device=logits.device).log()[:, None]
+        logits = logits.masked_fill(logits < floor, -torch.inf)
+    if any(k < vocab for k in top_k) or any(p < 1.0 for p in top_p):
+        logits = _top_k_top_p(
+            logits, torch.tensor(top_k, device=logits.device), torch.tensor(top_p, device=logits.device)
+        )
+    return logits
+
+
+def _top_k_top_p(logits: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
+    """Keep the k likeliest tokens, then the smallest head of them that holds mass p. At least one token stays.
+
+    A stable sort breaks ties by token id, so that the same logits always keep the same set.
+    """
+    ordered, index = logits.sort(dim=-1, descending=True, stable=True)
+    rank = torch.arange(logits.shape[-1], device=logits.device)
+    ordered = ordered.masked_fill(rank >= top_k[:, None], -torch.inf)
+    mass = ordered.softmax(-1, dtype=torch.float64)
+    before = mass.cumsum(-1) - mass
+    dropped = (before >= top_p[:, None]) & (top_p < 1.0)[:, None]  # mass before it already reaches p
+    dropped[:, 0] = False
+    ordered = ordered.masked_fill(dropped, -torch.inf)
+    return torch.empty_like(logits).scatter_(-1, index, ordered)
+
+
+def _bias_vector(sampling: Sampling, vocab_size: int, device: torch.device) -> Tensor | None:
+    if not sampling.logit_bias:
+        return None
+    bias = torch.zeros(vocab_size, device=device)
+    for token, value in sampling.logit_bias.items():
+        bias[token] = value
+    return bias

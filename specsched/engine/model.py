@@ -1,0 +1,129 @@
+"""A causal language model over ragged rows: the models are transformers', the batching is ours."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from specsched.engine.attention import NAME, causal_mask
+from specsched.engine.kv import KVRow, RaggedKV, Window
+from specsched.engine.support import check_supported
+
+CATCH_UP_TOKENS = 512
+"""Longest stretch of tokens that one forward takes in."""
+
+
+class LanguageModel:
+    """Network and KV of one model. A forward writes KV but lengthens no row; `KVRow.length` belongs to the caller."""
+
+    def __init__(
+        self, network: PreTrainedModel, model_id: str, *, max_rows: int, vocab_size: int | None = None
+    ) -> None:
+        """Wrap a network.
+
+        Args:
+            network: Any causal language model of transformers with positional KV.
+            model_id: For error messages.
+            max_rows: Rows that may be open at once.
+            vocab_size: Width of the logits; the network's own is cut or filled with -inf to it.
+
+        Raises:
+            UnsupportedModel: its state cannot be rolled back.
+        """
+        check_supported(network, model_id)
+        config = network.config.get_text_config()
+        if network._supports_sdpa or getattr(config, "attn_logit_softcapping", None):  # noqa: SLF001 - transformers' flag
+            network.set_attn_implementation(NAME)
+        else:
+            network.set_attn_implementation("eager")
+        self.id = model_id
+        self.vocab_size = vocab_size or config.vocab_size
+        self.max_context_tokens: int = config.max_position_embeddings
+        self.device: torch.device = network.device
+        self.dtype: torch.dtype = network.dtype
+        self._network = network.eval()
+        self._windows = _sliding_windows(config)
+        self.kv = RaggedKV(config.num_hidden_layers, max_rows)
+
+    def memory_bytes(self) -> int:
+        """Bytes of the weights."""
+        return int(self._network.get_memory_footprint())
+
+    def num_parameters(self) -> int:
+        """Weights, tied ones counted once."""
+        return int(self._network.num_parameters())
+
+    @torch.inference_mode()
+    def forward(self, rows: Sequence[KVRow], tokens: Sequence[Sequence[int]], *, keep_last: bool = False) -> Tensor:
+        """Run new tokens of each row; shorter rows are padded on the right.
+
+        Args:
+            rows: B distinct rows.
+            tokens: New tokens of each, at least one, starting at the row's length.
+            keep_last: Compute logits of the last column alone.
+
+        Returns:
+            Float logits [B, q, vocab_size], q the longest row's number of new tokens (1 with `keep_last`).
+            Entries beyond a row's own tokens are rubbish.
+        """
+        width = max(map(len, tokens))
+        window = self.kv.prepare(rows, width, self.device)
+        ids = torch.tensor([[*row, *([0] * (width - len(row)))] for row in tokens], device=self.device)  # [B, q]
+        out = self._network(
+            input_ids=ids,
+            attention_mask=self._mask(window),
+            position_ids=window.positions.clamp(max=self.max_context_tokens - 1),
+            past_key_values=self.kv,
+            use_cache=True,
+            logits_to_keep=1 if keep_last else 0,
+        )
+        return _fit(out.logits.float(), self.vocab_size)
+
+    def catch_up(self, rows: Sequence[KVRow], tokens: Sequence[Sequence[int]]) -> Tensor:
+        """Take in tokens that rows have fallen behind by, in stretches, and lengthen the rows.
+
+        Args:
+            rows: B distinct rows.
+            tokens: What each misses, at least one token each; lengths may differ.
+
+        Returns:
+            Logits after each row's last token, [B, vocab_size].
+        """
+        done = [max(0, (len(row) - 1) // CATCH_UP_TOKENS * CATCH_UP_TOKENS) for row in tokens]
+        for kv_row, row, upto in zip(rows, tokens, done, strict=True):
+            for start in range(0, upto, CATCH_UP_TOKENS):
+                self.forward([kv_row], [row[start : start + CATCH_UP_TOKENS]], keep_last=True)
+                kv_row.length += CATCH_UP_TOKENS
+        rest = [row[upto:] for row, upto in zip(tokens, done, strict=True)]
+        logits = self.forward(rows, rest)  # [B, q, V]
+        for kv_row, row in zip(rows, rest, strict=True):
+            kv_row.length += len(row)
+        last = torch.tensor([len(row) - 1 for row in rest], device=self.device)
+        return logits[torch.arange(len(rest), device=self.device), last]
+
+    def _mask(self, window: Window) -> Tensor | dict[str, Tensor]:
+        """Build what the network takes as attention mask: one, or one per kind of layer."""
+        masks = {
+            kind: causal_mask(window.positions, window.end, self.dtype, span) for kind, span in self._windows.items()
+        }
+        return masks if len(masks) > 1 else masks["full_attention"]
+
+
+def _sliding_windows(config: object) -> dict[str, int | None]:
+    """Kind of layer → its sliding window, None where it sees everything."""
+    span = getattr(config, "sliding_window", None)
+    kinds = set(getattr(config, "layer_types", None) or [])
+    if "sliding_attention" in kinds:
+        return {"full_attention": None, "sliding_attention": span}
+    if not kinds and span is not None and getattr(config, "use_sliding_window", True):
+        return {"full_attention": span}  # every layer slides, as in Mistral
+    return {"full_attention": None}
+
+
+def _fit(logits: Tensor, vocab_size: int) -> Tensor:
+    """Cut or fill the last axis: models pad their vocabularies to round numbers, each to its own."""
+    missing = vocab_size - logits.shape[-1]
+    if missing <= 0:
+        return logits[..., :vocab_size]
+    return torch.nn.functional.pad(logits, (0, missing), value=-torch.inf)

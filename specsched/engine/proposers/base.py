@@ -1,0 +1,43 @@
+"""The proposer's port."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from specsched.engine.row import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a proposer guesses for one row."""
+
+    tokens: list[int]
+    law: Tensor | None = None
+    """[len(tokens), V] float32: exactly the law that each token was drawn from. None where the token was certain
+    (one-hot), or where the row is coupled and the law is not needed."""
+
+
+NOTHING = Draft([])
+
+
+class Proposer(Protocol):
+    """Produces draft tokens. May look at nothing but what is committed: never at the round's target logits."""
+
+    @property
+    def id(self) -> str:
+        """The draft's name in arms and metrics."""
+        ...
+
+    def propose(self, rows: Sequence[Row], gammas: Sequence[int]) -> list[Draft]:
+        """Draft up to gammas[i] ≥ 1 tokens for rows[i]; fewer where there is nothing to go by."""
+        ...
+
+    def commit(self, row: Row, valid_tokens: int) -> None:
+        """Learn that of a row that took part only the first `valid_tokens` of what the proposer has seen stand."""
+        ...
+
+    def forget(self, row: Row) -> None:
+        """Free what is kept for a row. Rows that never took part are ignored."""
+        ...

@@ -1,0 +1,59 @@
+"""One running request, as the engine sees it."""
+
+from dataclasses import dataclass, field
+
+from specsched.engine.base import Deliver
+from specsched.engine.kv import KVRow
+from specsched.engine.law import History, Span
+from specsched.policy.base import RowView
+from specsched.records import Job
+
+
+@dataclass(eq=False, slots=True)
+class Row:
+    """Tokens, history and KV of one request. Between rounds `kv` lacks exactly the last token."""
+
+    job: Job
+    deliver: Deliver
+    history: History
+    kv: KVRow
+    max_tokens: int
+    """The job's, cut to the target's context."""
+    stop_ids: frozenset[int]
+    started: float
+    tokens: list[int] = field(init=False)
+    """Prompt and completion."""
+    paused: bool = False
+
+    def __post_init__(self) -> None:
+        """Begin with what a resumed request brings along."""
+        self.tokens = [*self.job.prompt_ids, *self.job.generated_ids]
+
+    @property
+    def position(self) -> int:
+        """Output position of the next token."""
+        return len(self.tokens) - len(self.job.prompt_ids)
+
+    @property
+    def remaining(self) -> int:
+        """Tokens until max_tokens."""
+        return self.max_tokens - self.position
+
+    @property
+    def unread(self) -> int:
+        """Tokens that the target has not taken in yet; 1 when the row is ready for a round."""
+        return len(self.tokens) - self.kv.length
+
+    @property
+    def view(self) -> RowView:
+        """What the round controller may know."""
+        return RowView(self.job.request_id, len(self.tokens), self.remaining)
+
+    def span(self, drafted: list[int], count: int) -> Span:
+        """Describe `count` consecutive positions, the last one after all of `drafted`."""
+        return Span(self.job.sampling, self.history, count, tuple(drafted))
+
+    def commit(self, tokens: list[int]) -> None:
+        """Append tokens that stand."""
+        self.tokens += tokens
+        self.history.commit(tokens)

@@ -1,0 +1,20 @@
+"""What an operator may set about an engine."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Limits of one engine."""
+
+    worker_id: str = "worker-0"
+    max_rows: int = 8
+    """Rows that decode together."""
+    kv_capacity_tokens: int = 16_384
+    """Prompt and completion tokens that all rows together may come to."""
+    prefill_chunk_tokens: int = 256
+    """Prompt tokens that one step takes in, so that a long prompt doesn't stall the rows that decode."""
+    threads: int = 0
+    """Compute threads; 0 leaves the library's choice."""
+    profile_seconds: float = 4.0
+    """Time that profiling the cost grid may take at start; 0 skips it and publishes an empty grid."""
