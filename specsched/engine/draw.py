@@ -1,44 +1,54 @@
-"""Drawing a token from a law, by noise that is keyed by position."""
+"""Drawing tokens from laws, by noise that is keyed by position. All positions at hand are drawn together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from specsched.engine.noise import Purpose, gumbel, uniform
-from specsched.records import Sampling
+from specsched.engine.noise import gumbel
+from specsched.records import Job
 
 
-def draw(weights: Tensor, unit: float) -> int:
-    """Draw from unnormalised weights [V] by inverting their cumulative sum at `unit` in [0, 1).
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One position to draw at."""
+
+    job: Job
+    position: int
+    """Output position, 0 for the completion's first token."""
+
+
+def draw(weights: Tensor, units: Sequence[float]) -> list[int]:
+    """Draw one token from each row of unnormalised weights, by inverting its cumulative sum at a number in [0, 1).
 
     Float64, so that the law drawn from is the weights' to 1e-12 at any vocabulary size; a token of weight 0 is
     never drawn.
-    """
-    cumulative = weights.cumsum(-1, dtype=torch.float64)
-    index = int(torch.searchsorted(cumulative, unit * cumulative[-1], right=True))
-    return index if index < len(weights) else int(weights.nonzero()[-1])  # the product was rounded up to the sum
-
-
-def coupled_choice(shaped: Tensor, sampling: Sampling, seed: int, position: int) -> int:
-    """Return arg max(log p + g), g the Gumbel noise of (seed, position); g = 0 when greedy (arXiv 2408.07978).
 
     Args:
-        shaped: [V], logits of the law.
-        sampling: Says whether the row is greedy.
-        seed: Of the request.
-        position: Output position, 0 for the completion's first token.
+        weights: [N, V]
+        units: N numbers.
     """
-    if sampling.greedy:
-        return int(shaped.argmax())
-    return int((shaped.double() + gumbel(seed, position, len(shaped), shaped.device)).argmax())
+    cumulative = weights.cumsum(-1, dtype=torch.float64)
+    total = cumulative[:, -1:]
+    target = torch.tensor(units, dtype=torch.float64, device=weights.device)[:, None] * total
+    target = torch.minimum(target, torch.nextafter(total, torch.zeros_like(total)))  # the product may round up to it
+    return torch.searchsorted(cumulative, target, right=True)[:, 0].tolist()
 
 
-def draft_choice(shaped: Tensor, sampling: Sampling, seed: int, position: int) -> tuple[int, Tensor | None]:
-    """Draw a draft's token by the row's mode.
+def coupled_choices(shaped: Tensor, spots: Sequence[Spot]) -> list[int]:
+    """Return arg max(log p + g) at each spot, g its Gumbel noise; g = 0 when greedy (arXiv 2408.07978).
 
-    Returns:
-        The token, and the law that it was drawn from, float32 [V]; None for a coupled row, where it is not needed.
+    Args:
+        shaped: [N, V], logits of the laws.
+        spots: N positions of coupled rows.
     """
-    if sampling.coupled:
-        return coupled_choice(shaped, sampling, seed, position), None
-    law = shaped.softmax(-1, dtype=torch.float32)
-    return draw(law, uniform(seed, position, Purpose.DRAFT)), law
+    if not all(spot.job.sampling.greedy for spot in spots):
+        shaped = torch.stack([_perturbed(row, spot) for row, spot in zip(shaped, spots, strict=True)])
+    return shaped.argmax(-1).tolist()
+
+
+def _perturbed(shaped: Tensor, spot: Spot) -> Tensor:
+    if spot.job.sampling.greedy:
+        return shaped.double()
+    return shaped + gumbel(spot.job.noise_seed, spot.position, len(shaped), shaped.device)

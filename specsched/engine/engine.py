@@ -84,28 +84,28 @@ class Engine:
             kv_capacity_tokens=self._settings.kv_capacity_tokens,
             drafts=set(self._proposers),
         )
-        self._roster.waiting.append(Waiting(job, deliver, self._clock()))
+        self._roster.waiting[job.request_id] = Waiting(job, deliver, self._clock())
 
     def cancel(self, request_id: str) -> None:
         """Free the row now and deliver its last chunk."""
         aborted = Chunk((), finish=FinishReason.ABORTED)
-        row = self._roster.find(request_id)
+        row = self._roster.rows.get(request_id)
         if row is not None:
             self._end(row, aborted)
             return
-        waiting = self._roster.withdraw(request_id)
+        waiting = self._roster.waiting.pop(request_id, None)
         if waiting is not None:
             waiting.deliver(aborted)
 
     def pause(self, request_id: str) -> None:
         """Leave the row out of the rounds; it keeps its KV."""
-        row = self._roster.find(request_id)
+        row = self._roster.rows.get(request_id)
         if row is not None:
             row.paused = True
 
     def resume(self, request_id: str) -> None:
         """Let a paused row take part again."""
-        row = self._roster.find(request_id)
+        row = self._roster.rows.get(request_id)
         if row is not None:
             row.paused = False
 
@@ -116,8 +116,8 @@ class Engine:
     def check_integrity(self) -> None:
         """Assert that no KV row outlives its request, and that the rows agree with their KV."""
         self._target.kv.check_integrity()
-        assert {row.kv for row in self._roster.rows} == set(self._target.kv.open_rows)
-        assert all(0 <= row.kv.length < len(row.tokens) for row in self._roster.rows)
+        assert {row.kv for row in self._roster.rows.values()} == set(self._target.kv.open_rows)
+        assert all(0 <= row.kv.length < len(row.tokens) for row in self._roster.rows.values())
 
     # --------------------------------------------------------------------------------------------- the loop
 
@@ -195,19 +195,28 @@ class Engine:
         )
 
     def _prefill(self) -> None:
-        """Take in up to `prefill_chunk_tokens` of the oldest unread prompts; a row's last token is the round's."""
-        budget = self._settings.prefill_chunk_tokens
+        """Take in a stretch of the oldest unread prompts, as many rows as the budget of positions lays out.
+
+        A row's last token is left for its first round.
+        """
+        rows: list[Row] = []
+        stretches: list[list[int]] = []
+        widest, budget = 0, self._settings.prefill_chunk_tokens
         for row in self._roster.unread():
-            tokens = row.tokens[row.kv.length : len(row.tokens) - 1][:budget]
-            self._target.forward([row.kv], [tokens], keep_last=True)
-            row.kv.length += len(tokens)
-            budget -= len(tokens)
-            if budget <= 0:
-                return
+            stretch = row.tokens[row.kv.length : len(row.tokens) - 1][:budget]
+            widest = max(widest, len(stretch))
+            if rows and widest * (len(rows) + 1) > budget:
+                break
+            rows.append(row)
+            stretches.append(stretch)
+        if rows:
+            self._target.forward([row.kv for row in rows], stretches, keep_last=True)
+            for row, stretch in zip(rows, stretches, strict=True):
+                row.kv.length += len(stretch)
 
     def _end(self, row: Row, chunk: Chunk) -> None:
         """Free all that belongs to a row, then say so."""
-        self._roster.rows.remove(row)
+        del self._roster.rows[row.job.request_id]
         self._target.kv.close(row.kv)
         for proposer in self._proposers.values():
             proposer.forget(row)

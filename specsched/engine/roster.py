@@ -1,6 +1,5 @@
 """Who runs and who waits: rows and jobs of one engine, within its limits."""
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -20,56 +19,50 @@ class Waiting:
 
 
 class Roster:
-    """Rows in the order in which they joined, jobs in the order in which they came."""
+    """Rows in the order in which they joined, jobs in the order in which they came; both by request id."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self.rows: list[Row] = []
-        self.waiting: deque[Waiting] = deque()
+        self.rows: dict[str, Row] = {}
+        self.waiting: dict[str, Waiting] = {}
 
     def __contains__(self, request_id: str) -> bool:
-        return self.find(request_id) is not None or any(w.job.request_id == request_id for w in self.waiting)
-
-    def find(self, request_id: str) -> Row | None:
-        """Return the running row of a request."""
-        return next((row for row in self.rows if row.job.request_id == request_id), None)
-
-    def withdraw(self, request_id: str) -> Waiting | None:
-        """Take a job out of the queue."""
-        entry = next((w for w in self.waiting if w.job.request_id == request_id), None)
-        if entry is not None:
-            self.waiting.remove(entry)
-        return entry
+        return request_id in self.rows or request_id in self.waiting
 
     def join(self, open_row: Callable[[Waiting], Row]) -> None:
         """Let jobs become rows, first come first served, while rows and KV tokens last."""
-        while self.waiting and self._fits(self.waiting[0].job):
-            self.rows.append(open_row(self.waiting.popleft()))
+        while (first := self._first_waiting()) is not None and self._fits(first.job):
+            del self.waiting[first.job.request_id]
+            self.rows[first.job.request_id] = open_row(first)
 
     def unread(self) -> Iterator[Row]:
         """Rows whose prompt the target has not taken in yet, oldest first."""
-        return (row for row in self.rows if row.unread > 1 and not row.paused)
+        return (row for row in self.rows.values() if row.unread > 1 and not row.paused)
 
     def ready(self) -> list[Row]:
         """Rows for the next round, in the order in which they lie in memory."""
-        rows = [row for row in self.rows if row.unread == 1 and not row.paused]
+        rows = [row for row in self.rows.values() if row.unread == 1 and not row.paused]
         return sorted(rows, key=lambda row: row.kv.index)
 
     @property
     def busy(self) -> bool:
         """Whether a step would do something."""
-        return any(not row.paused for row in self.rows) or bool(self.waiting and self._fits(self.waiting[0].job))
+        first = self._first_waiting()
+        return any(not row.paused for row in self.rows.values()) or (first is not None and self._fits(first.job))
 
     @property
     def kv_tokens(self) -> int:
         """KV tokens that the rows may come to."""
-        return sum(_footprint(row.job) for row in self.rows)
+        return sum(_footprint(row.job) for row in self.rows.values())
 
     @property
     def outstanding_tokens(self) -> int:
         """Tokens still to come, of rows and of waiting jobs."""
-        queued = sum(w.job.max_tokens - len(w.job.generated_ids) for w in self.waiting)
-        return queued + sum(row.remaining for row in self.rows)
+        queued = sum(w.job.max_tokens - len(w.job.generated_ids) for w in self.waiting.values())
+        return queued + sum(row.remaining for row in self.rows.values())
+
+    def _first_waiting(self) -> Waiting | None:
+        return next(iter(self.waiting.values()), None)
 
     def _fits(self, job: Job) -> bool:
         room = self._settings.kv_capacity_tokens - self.kv_tokens

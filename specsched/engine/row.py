@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from specsched.engine.base import Deliver
+from specsched.engine.draw import Spot
 from specsched.engine.kv import KVRow
 from specsched.engine.law import History, Span
 from specsched.policy.base import RowView
@@ -48,6 +49,10 @@ class Row:
     def view(self) -> RowView:
         """What the round controller may know."""
         return RowView(self.job.request_id, len(self.tokens), self.remaining)
+
+    def spot(self, ahead: int) -> Spot:
+        """Name the position that comes `ahead` tokens after the completion."""
+        return Spot(self.job, self.position + ahead)
 
     def span(self, drafted: list[int], count: int) -> Span:
         """Describe `count` consecutive positions, the last one after all of `drafted`."""

@@ -47,7 +47,7 @@ def perturbed(network: PreTrainedModel, scale: float, seed: int = 1) -> PreTrain
     other.load_state_dict(network.state_dict())
     with torch.no_grad():
         for weight in other.parameters():
-            weight += scale * weight.std(correction=0) * torch.randn_like(weight)
+            weight.add_(scale * weight.std(correction=0) * torch.randn_like(weight))
     return other
 
 

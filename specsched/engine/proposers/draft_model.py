@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from specsched.engine.draw import draft_choice
+from specsched.engine.draw import coupled_choices, draw
 from specsched.engine.kv import KVRow
 from specsched.engine.law import shape_logits
 from specsched.engine.model import LanguageModel
+from specsched.engine.noise import Purpose, uniform
 from specsched.engine.proposers.base import NOTHING, Draft
 from specsched.engine.row import Row
 
@@ -71,13 +72,19 @@ class DraftModelProposer:
     ) -> None:
         """Draw one more token for every active row from its row of `logits`, [len(active), V]."""
         shaped = shape_logits(logits, [rows[i].span(tokens[i], 1) for i in active])
-        for i, row_logits in zip(active, shaped, strict=True):
-            job = rows[i].job
-            position = rows[i].position + len(tokens[i])
-            token, law = draft_choice(row_logits, job.sampling, job.noise_seed, position)
-            tokens[i].append(token)
-            if law is not None:
-                laws[i].append(law)
+        spots = [rows[i].spot(len(tokens[i])) for i in active]
+        coupled = [n for n, spot in enumerate(spots) if spot.job.sampling.coupled]
+        sampled = [n for n, spot in enumerate(spots) if not spot.job.sampling.coupled]
+        if coupled:
+            choices = coupled_choices(shaped[coupled], [spots[n] for n in coupled])
+            for n, token in zip(coupled, choices, strict=True):
+                tokens[active[n]].append(token)
+        if sampled:
+            law = shaped[sampled].softmax(-1, dtype=torch.float32)
+            units = [uniform(spots[n].job.noise_seed, spots[n].position, Purpose.DRAFT) for n in sampled]
+            for n, token, of_row in zip(sampled, draw(law, units), law, strict=True):
+                tokens[active[n]].append(token)
+                laws[active[n]].append(of_row)
 
     def _open(self, row: Row) -> KVRow:
         kv = self._kv[row] = self.model.kv.open()

@@ -1,0 +1,132 @@
+"""From a pool's manifest to an engine that can run."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from specsched.engine.engine import Engine
+from specsched.engine.model import LanguageModel
+from specsched.engine.profile import Profiler
+from specsched.engine.proposers.base import Proposer
+from specsched.engine.proposers.draft_model import DraftModelProposer
+from specsched.engine.proposers.ngram import NgramProposer
+from specsched.engine.settings import EngineSettings
+from specsched.errors import PoolError
+from specsched.policy.base import RoundController
+from specsched.pool.compatibility import check_vocabulary
+from specsched.pool.manifest import ModelSpec, Pool
+from specsched.records import CostGrid, ModelInfo, WorkerInfo
+
+Progress = Callable[[str], None]
+"""Takes one line per stage of loading."""
+
+
+def load_engine(
+    pool: Pool,
+    settings: EngineSettings,
+    make_controller: Callable[[CostGrid], RoundController],
+    progress: Progress = lambda _stage: None,
+) -> Engine:
+    """Load target and drafts, profile them, and put an engine around them.
+
+    Args:
+        pool: The manifest.
+        settings: Limits and threads.
+        make_controller: Given the profiled costs.
+        progress: Told what is loaded next.
+
+    Raises:
+        PoolError: a model cannot be read, run or paired with the target; one line that names it.
+    """
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    progress(f"loading target {pool.target.id}")
+    network = load_network(pool.target)
+    target = LanguageModel(network, pool.target.id, max_rows=settings.max_rows)
+    proposers: dict[str, Proposer] = {}
+    drafts = []
+    for spec in pool.drafts:
+        progress(f"loading draft {spec.id}")
+        proposers[spec.id], of_draft = _load_draft(spec, pool, settings, target.vocab_size)
+        drafts.append(of_draft)
+    progress("profiling")
+    costs = Profiler(target, proposers, max_rows=settings.max_rows, seconds=settings.profile_seconds).grid()
+    info = WorkerInfo(
+        worker_id=settings.worker_id,
+        target=_model_info(pool.target, "target", target),
+        drafts=tuple(drafts),
+        vocab_size=target.vocab_size,
+        max_context_tokens=target.max_context_tokens,
+        max_rows=settings.max_rows,
+        kv_capacity_tokens=settings.kv_capacity_tokens,
+        eos_token_ids=_eos_token_ids(network),
+        numerics_id=_numerics_id(pool.target, target),
+        costs=costs,
+    )
+    return Engine(info, target, proposers, make_controller(costs), settings)
+
+
+def load_network(spec: ModelSpec) -> PreTrainedModel:
+    """Load a causal language model from its folder, in the manifest's dtype.
+
+    Raises:
+        PoolError: one line that names the model and what is wrong with it.
+    """
+    assert spec.path is not None, "only models have weights"
+    try:
+        dtype = getattr(torch, spec.dtype)
+        return AutoModelForCausalLM.from_pretrained(spec.path, dtype=dtype, local_files_only=True).eval()  # type: ignore[no-any-return]
+    except Exception as error:  # transformers, safetensors and torch each raise their own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise PoolError(f"{spec.id}: cannot load {spec.path}: {reason}") from error
+
+
+def _load_draft(spec: ModelSpec, pool: Pool, settings: EngineSettings, vocab_size: int) -> tuple[Proposer, ModelInfo]:
+    if spec.kind == "ngram":
+        return NgramProposer(spec.id), ModelInfo(spec.id, "ngram")
+    assert spec.path is not None, "draft models have a path"
+    assert pool.target.path is not None, "targets have a path"
+    check_vocabulary(pool.target.path, spec.path)
+    model = LanguageModel(load_network(spec), spec.id, max_rows=settings.max_rows, vocab_size=vocab_size)
+    return DraftModelProposer(spec.id, model), _model_info(spec, "model", model)
+
+
+def _model_info(spec: ModelSpec, kind: str, model: LanguageModel) -> ModelInfo:
+    return ModelInfo(
+        id=spec.id,
+        kind=kind,
+        parameters=model.num_parameters(),
+        memory_bytes=model.memory_bytes(),
+        dtype=spec.dtype,
+        quantization=spec.quantization,
+        version=spec.sha256 or "",
+    )
+
+
+def _eos_token_ids(network: PreTrainedModel) -> tuple[int, ...]:
+    """EOS of the model's generation config, else of its config; nothing else of either leaks in."""
+    generation = getattr(network, "generation_config", None)
+    eos = getattr(generation, "eos_token_id", None) or network.config.eos_token_id
+    return tuple(eos) if isinstance(eos, list) else () if eos is None else (int(eos),)
+
+
+def _numerics_id(spec: ModelSpec, target: LanguageModel) -> str:
+    """Workers with equal ids give equal tokens: same weights, same arithmetic, same kernels."""
+    config = Path(spec.path or "") / "config.json"
+    parts = {
+        "config": hashlib.sha256(config.read_bytes()).hexdigest(),
+        "weights": spec.sha256 or spec.id,
+        "quantization": spec.quantization,
+        "dtype": str(target.dtype),
+        "device": target.device.type,
+        "torch": torch.__version__,
+        "kernels": torch.backends.cpu.get_cpu_capability() if target.device.type == "cpu" else "",
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

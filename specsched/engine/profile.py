@@ -1,0 +1,138 @@
+"""Measuring what rounds cost on this machine: the grid that the policy decides with (POLICY.md, "Cost")."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+
+from specsched.engine.law import History
+from specsched.engine.model import LanguageModel
+from specsched.engine.proposers.base import Draft, Proposer
+from specsched.engine.rounds import score
+from specsched.engine.row import Row
+from specsched.engine.verify import verify
+from specsched.records import CostGrid, CostPoint, DraftCost, Job, Plan, Sampling
+
+REPEATS = 3
+CONTEXTS = (64, 512, 1536)
+LONE_ROW_POSITIONS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 17)
+BATCH_POSITIONS = (1, 2, 3, 5, 9)
+LONG_GAMMA = 5
+
+
+class Profiler:
+    """Times the real code paths, propose and score and verify, on rows whose KV holds zeros."""
+
+    def __init__(
+        self,
+        target: LanguageModel,
+        proposers: Mapping[str, Proposer],
+        *,
+        max_rows: int,
+        seconds: float,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Plan a profile.
+
+        Args:
+            target: The target.
+            proposers: By draft id.
+            max_rows: Largest batch to measure.
+            seconds: Time that all of it may take; half of it goes to the target. Points beyond are left out.
+            clock: Seconds.
+        """
+        self._target = target
+        self._proposers = proposers
+        self._max_rows = max_rows
+        self._seconds = seconds
+        self._clock = clock
+        self._contexts = [c for c in CONTEXTS if c + max(LONE_ROW_POSITIONS) <= target.max_context_tokens]
+
+    @torch.inference_mode()
+    def grid(self, version: int = 1) -> CostGrid:
+        """Measure everything, nearest contexts and smallest batches first."""
+        if self._seconds <= 0 or not self._contexts:
+            return CostGrid(version, (), ())
+        verify_points = tuple(self._within(self._seconds / 2, self._verify_points()))
+        share = self._seconds / 2 / max(1, len(self._proposers))
+        drafts = tuple(self._draft_cost(name, share) for name in self._proposers)
+        return CostGrid(version, verify_points, drafts)
+
+    def _within(self, seconds: float, points: Iterator[CostPoint]) -> Iterator[CostPoint]:
+        started = self._clock()
+        for point in points:
+            yield point
+            if self._clock() - started > seconds:
+                return
+
+    def _verify_points(self) -> Iterator[CostPoint]:
+        for context in self._contexts:
+            for positions in LONE_ROW_POSITIONS:
+                yield CostPoint(positions, context, self._verify_seconds(1, positions, context))
+            if self._max_rows > 1:
+                for positions in BATCH_POSITIONS:
+                    total = self._max_rows * positions
+                    yield CostPoint(total, context, self._verify_seconds(self._max_rows, positions, context))
+
+    def _verify_seconds(self, num_rows: int, positions: int, context: int) -> float:
+        rows = [self._row(context) for _ in range(num_rows)]
+        drafts = [Draft([0] * (positions - 1))] * num_rows
+        seconds = self._median(lambda: verify(score(self._target, rows, drafts), rows, drafts))
+        self._close(rows)
+        return seconds
+
+    def _draft_cost(self, name: str, seconds: float) -> DraftCost:
+        """A round of γ costs o + γ·τ: two lookaheads give both."""
+        proposer = self._proposers[name]
+        context = self._contexts[0]
+        rows = [self._row(context)]
+        prefill = self._timed(lambda: proposer.propose(rows, [1])) / context
+        once, many = (self._propose_seconds(proposer, rows, gamma) for gamma in (1, LONG_GAMMA))
+        self._close(rows)
+        step = max(0.0, (many - once) / (LONG_GAMMA - 1))
+        steps = [CostPoint(1, context, step)]
+        steps += self._within(seconds, self._further_steps(proposer))
+        return DraftCost(name, max(0.0, once - step), tuple(steps), prefill)
+
+    def _further_steps(self, proposer: Proposer) -> Iterator[CostPoint]:
+        for num_rows, context in ((self._max_rows, self._contexts[0]), (1, self._contexts[-1])):
+            if (num_rows, context) == (1, self._contexts[0]):
+                continue
+            rows = [self._row(context) for _ in range(num_rows)]
+            proposer.propose(rows, [1] * num_rows)
+            once, many = (self._propose_seconds(proposer, rows, gamma) for gamma in (1, LONG_GAMMA))
+            self._close(rows)
+            yield CostPoint(num_rows, context, max(0.0, (many - once) / (LONG_GAMMA - 1)))
+
+    def _propose_seconds(self, proposer: Proposer, rows: Sequence[Row], gamma: int) -> float:
+        def once() -> None:
+            for row in rows:
+                proposer.commit(row, len(row.tokens) - 1)
+            proposer.propose(rows, [gamma] * len(rows))
+
+        return self._median(once)
+
+    def _median(self, work: Callable[[], object]) -> float:
+        work()  # warm: allocations, first-touch
+        return statistics.median(self._timed(work) for _ in range(REPEATS))
+
+    def _timed(self, work: Callable[[], object]) -> float:
+        started = self._clock()
+        work()
+        return self._clock() - started
+
+    def _row(self, context: int) -> Row:
+        """Make a row of some text; its target KV is left at zeros, which cost the same."""
+        prompt = tuple((7 * i * i + 3 * i) % self._target.vocab_size for i in range(context))
+        job = Job("profile", prompt, Sampling(temperature=0.0), Plan(), noise_seed=0)
+        history = History(job, frozenset(), self._target.vocab_size, self._target.device)
+        row = Row(job, lambda _chunk: None, history, self._target.kv.open(), context, frozenset(), 0.0)
+        row.kv.length = context - 1
+        return row
+
+    def _close(self, rows: Sequence[Row]) -> None:
+        for row in reversed(rows):
+            self._target.kv.close(row.kv)
+            for proposer in self._proposers.values():
+                proposer.forget(row)
