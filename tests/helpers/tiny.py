@@ -1,6 +1,7 @@
 """Tiny random models and the engines made of them: every architecture, no downloads."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import torch
@@ -89,12 +90,12 @@ def engine_of(
     eos: tuple[int, ...] = (),
     extra: Mapping[str, Proposer] | None = None,
 ) -> Engine:
-    """An engine over given networks, with an n-gram proposer beside them."""
+    """An engine over copies of given networks (it changes their attention), with an n-gram proposer beside them."""
     settings = settings or EngineSettings()
-    model = LanguageModel(target, "target", max_rows=settings.max_rows)
+    model = LanguageModel(deepcopy(target), "target", max_rows=settings.max_rows)
     proposers: dict[str, Proposer] = {"ngram": NgramProposer("ngram")}
     for name, network in (drafts or {}).items():
-        draft = LanguageModel(network, name, max_rows=settings.max_rows, vocab_size=model.vocab_size)
+        draft = LanguageModel(deepcopy(network), name, max_rows=settings.max_rows, vocab_size=model.vocab_size)
         proposers[name] = DraftModelProposer(name, draft)
     proposers.update(extra or {})
     info = WorkerInfo(
