@@ -1,0 +1,157 @@
+"""What the engine does around its rounds: limits, stops, pauses, disabled drafts, bad jobs."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, MambaConfig
+
+from specsched.engine.model import LanguageModel
+from specsched.engine.profile import Profiler
+from specsched.engine.proposers.ngram import NgramIndex
+from specsched.engine.settings import EngineSettings
+from specsched.errors import DuplicateRequest, InvalidRequest, UnsupportedModel
+from specsched.records import Candidate, FinishReason, Plan, Sampling
+from tests.helpers.tiny import Collected, always, engine_of, job, perturbed, run, tiny_network
+
+TARGET = tiny_network()
+
+
+def test_stop_tokens_end_a_completion_but_not_before_min_tokens() -> None:
+    free = run(engine_of(TARGET), [job([1, 2], max_tokens=30)])["r"].tokens
+    stop = free[4]
+    out = run(engine_of(TARGET), [job([1, 2], max_tokens=30, stop_token_ids=(stop,))])["r"]
+    assert out.tokens == free[: free.index(stop) + 1]
+    assert (out.last.finish, out.last.matched_token_id) == (FinishReason.STOP, stop)
+    held = run(engine_of(TARGET), [job([1, 2], max_tokens=30, stop_token_ids=(stop,), min_tokens=12)])["r"]
+    assert stop not in held.tokens[:12]
+    assert len(held.tokens) >= 12
+
+
+def test_eos_can_be_ignored() -> None:
+    free = run(engine_of(TARGET), [job([1, 2], max_tokens=30)])["r"].tokens
+    engine = engine_of(TARGET, eos=(free[3],))
+    assert len(run(engine, [job([1, 2], max_tokens=30, ignore_eos=True)])["r"].tokens) == 30
+
+
+def test_logprobs_are_the_targets_own_whatever_the_sampling() -> None:
+    out = run(
+        engine_of(TARGET, {"d": TARGET}, always("d", 3)),
+        [job([1, 2], max_tokens=9, logprobs=2, sampling=Sampling(temperature=0.7, top_k=3, seed=1), noise_seed=1)],
+    )["r"]
+    with torch.inference_mode():
+        reference = TARGET(torch.tensor([[1, 2, *out.tokens]])).logits[0, 1:-1].log_softmax(-1)
+    records = [record for chunk in out.chunks for record in chunk.logprobs]
+    assert [record.token_id for record in records] == out.tokens
+    for record, expected in zip(records, reference, strict=True):
+        assert record.logprob == pytest.approx(float(expected[record.token_id]), abs=1e-4)
+        assert [token for token, _ in record.top] == expected.topk(2).indices.tolist()
+
+
+def test_a_paused_row_waits_and_the_others_go_on() -> None:
+    engine = engine_of(TARGET)
+    slow, quick = Collected(), Collected()
+    engine.submit(job([1, 2], request_id="slow", max_tokens=10), slow.chunks.append)
+    engine.submit(job([3, 4], request_id="quick", max_tokens=10), quick.chunks.append)
+    engine.step()
+    engine.pause("slow")
+    while engine.step():
+        pass
+    assert (len(slow.tokens), len(quick.tokens)) == (1, 10)
+    engine.resume("slow")
+    while engine.step():
+        pass
+    assert slow.tokens == run(engine_of(TARGET), [job([1, 2], max_tokens=10)])["r"].tokens
+
+
+def test_cancel_frees_the_row_at_once_and_says_so() -> None:
+    engine = engine_of(TARGET, {"d": TARGET}, always("d", 3), settings=EngineSettings(max_rows=1))
+    running, waiting = Collected(), Collected()
+    engine.submit(job([1], request_id="a", max_tokens=50), running.chunks.append)
+    engine.submit(job([2], request_id="b", max_tokens=50), waiting.chunks.append)
+    engine.step()
+    for request_id in ("b", "a", "unknown"):
+        engine.cancel(request_id)
+    assert running.last.finish is waiting.last.finish is FinishReason.ABORTED
+    assert not engine.step()
+    engine.check_integrity()
+
+
+def test_a_disabled_draft_is_not_used_from_the_next_round_on() -> None:
+    controller = always("d", 3)
+    engine = engine_of(TARGET, {"d": TARGET}, controller)
+    engine.submit(job([1], max_tokens=40), Collected().chunks.append)
+    engine.step()
+    engine.set_draft_state("d", active=False)
+    engine.step()
+    engine.set_draft_state("d", active=True)
+    engine.step()
+    assert [r.draft_model for r in controller.observed["r"]] == ["d", "none", "d"]
+
+
+def test_time_limits_end_a_completion_between_rounds() -> None:
+    out = run(engine_of(TARGET), [job([1], max_tokens=100, time_limit_seconds=0.0)])["r"]
+    assert (len(out.tokens), out.last.finish) == (1, FinishReason.TIME_LIMIT)
+
+
+def test_a_bad_job_is_refused_with_every_violation() -> None:
+    plan = Plan(draft_model="ghost", gamma=2, candidates=(Candidate("ghost", ()),))
+    bad = job([1, 99], sampling=Sampling(logit_bias={-1: 1.0}), stop_token_ids=(64,))
+    bad = type(bad)(**{name: getattr(bad, name) for name in bad.__slots__} | {"plan": plan})
+    with pytest.raises(InvalidRequest) as refused:
+        engine_of(TARGET).submit(bad, lambda _chunk: None)
+    assert {v.field for v in refused.value.violations} == {
+        "prompt.token_ids",
+        "sampling.logit_bias",
+        "stopping.stop_token_ids",
+        "speculation.draft_model",
+    }
+    with pytest.raises(InvalidRequest, match="context"):
+        engine_of(TARGET).submit(job([1] * 256), lambda _chunk: None)
+    with pytest.raises(InvalidRequest, match="empty"):
+        engine_of(TARGET).submit(job([]), lambda _chunk: None)
+
+
+def test_an_id_runs_once_at_a_time() -> None:
+    engine = engine_of(TARGET)
+    engine.submit(job([1], max_tokens=2), lambda _chunk: None)
+    with pytest.raises(DuplicateRequest):
+        engine.submit(job([1], max_tokens=2), lambda _chunk: None)
+
+
+def test_recurrent_state_is_refused_by_name() -> None:
+    mamba = AutoModelForCausalLM.from_config(MambaConfig(vocab_size=16, hidden_size=8, num_hidden_layers=1))
+    with pytest.raises(UnsupportedModel, match=r"m1: mamba keeps recurrent state"):
+        LanguageModel(mamba, "m1", max_rows=1)
+
+
+def test_a_draft_with_a_shorter_context_stops_proposing() -> None:
+    short = tiny_network(max_positions=32)
+    controller = always("d", 4)
+    out = run(engine_of(TARGET, {"d": short}, controller), [job([1, 2], max_tokens=60)])["r"]
+    assert out.tokens == run(engine_of(TARGET), [job([1, 2], max_tokens=60)])["r"].tokens
+    assert controller.observed["r"][0].gamma == 4
+    assert controller.observed["r"][-1].gamma == 0
+
+
+def test_ngrams_go_on_with_what_followed_the_longest_match() -> None:
+    index = NgramIndex()
+    text = [1, 2, 3, 4, 9, 2, 3, 7, 1, 2, 3]
+    index.extend(text)
+    assert index.lookup(text, 3) == [4, 9, 2]
+    assert index.lookup([*text, 8, 8], 2) == []
+    text += [8, 2, 3]
+    index.extend(text)
+    assert index.lookup(text, 2) == [8, 2]
+    loop = [5, 6, 5, 6]
+    index = NgramIndex()
+    index.extend(loop)
+    assert index.lookup(loop, 5) == [5, 6, 5, 6, 5]
+
+
+def test_the_profile_covers_what_the_policy_needs() -> None:
+    engine = engine_of(TARGET, {"d": perturbed(TARGET, 0.1)})
+    grid = Profiler(engine._target, engine._proposers, max_rows=4, seconds=5.0).grid()
+    assert {draft.draft_model for draft in grid.drafts} == {"ngram", "d"}
+    assert {1, 5, 9, 20} <= {point.positions for point in grid.verify}
+    assert all(point.seconds > 0 for point in grid.verify)
+    assert next(d for d in grid.drafts if d.draft_model == "d").steps[0].seconds > 0
+    engine.check_integrity()
