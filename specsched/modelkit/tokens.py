@@ -74,7 +74,7 @@ def encode_documents(texts: Iterator[str], tokenizer: Tokenizer) -> Documents:
     while batch := list(islice(texts, _BATCH)):
         pieces.extend(_encode(batch, tokenizer, dtype))
     starts = np.cumsum([0, *(len(piece) for piece in pieces)], dtype=np.int64)
-    ids = np.concatenate(pieces) if pieces else np.empty(0, dtype)
+    ids: TokenArray = np.concatenate(pieces) if pieces else np.empty(0, dtype)
     return Documents(ids, starts)
 
 

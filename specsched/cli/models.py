@@ -1,0 +1,267 @@
+"""`specsched models …`: the pool and the kit that makes it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+
+from specsched.cli.output import console, one_line_errors, print_json, print_table
+
+if TYPE_CHECKING:
+    from specsched.modelkit.evaluate import Evaluation
+
+app = typer.Typer(no_args_is_help=True, help="List, check, train, distil and evaluate models.")
+
+PoolOption = Annotated[Path | None, typer.Option("--pool", help="Manifest; the reference pool when left out.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Prompts: a corpus, a folder of JSON lines, or a file.")
+]
+SeedOption = Annotated[int, typer.Option(help="Equal seeds give equal weights on a CPU.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
+ClassesOption = Annotated[
+    list[str] | None, typer.Option("--class", help="Prompt class; again for more. All by default.")
+]
+
+
+@app.command("list")
+@one_line_errors
+def list_models(pool: PoolOption = None, *, as_json: JsonOption = False) -> None:
+    """List the models of a pool."""
+    from specsched.modelkit.listing import list_pool
+    from specsched.pool.manifest import default_manifest, load_pool
+
+    table = list_pool(load_pool(pool or default_manifest()))
+    print_json(table.records()) if as_json else print_table(table.title, table.columns, table.rows)
+
+
+@app.command()
+@one_line_errors
+def check(pool: PoolOption = None, *, as_json: JsonOption = False) -> None:
+    """Check vocabulary, context, dtype, memory and licence of every model; exits 1 when something is wrong."""
+    from dataclasses import asdict
+
+    from specsched.modelkit.check import check_pool
+    from specsched.pool.manifest import default_manifest, load_pool
+
+    findings = check_pool(load_pool(pool or default_manifest()))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        rows = [(f.model, f.field, f"[red]{f.problem}" if f.problem else f.value) for f in findings]
+        print_table("Pool", ("model", "field", "finding"), rows)
+    raise typer.Exit(int(any(finding.problem for finding in findings)))
+
+
+@app.command()
+@one_line_errors
+def train(
+    corpus: Annotated[Path, typer.Option(help="Folder of <class>/train.jsonl[.zst] and valid.jsonl[.zst].")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log, loss curve and the model.")],
+    tokens: Annotated[int, typer.Option(help="Token budget; the learning rate's schedule ends with it.")],
+    start: Annotated[Path | None, typer.Option("--from", help="Model folder to continue from.")] = None,
+    vocabulary: Annotated[int, typer.Option(help="Size of a new tokenizer.")] = 4096,
+    width: Annotated[int, typer.Option(help="Hidden size of a new model.")] = 384,
+    layers: Annotated[int, typer.Option(help="Layers of a new model.")] = 6,
+    batch_tokens: Annotated[int, typer.Option(help="Tokens of one step.")] = 6_144,
+    context: Annotated[int, typer.Option(help="Window of the last steps: the context that is really learnt.")] = 2_048,
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Train tokenizer and target on a corpus. Run it again after a kill: it goes on where it was."""
+    from specsched.modelkit.pretrain import NewModel, Pretraining, pretrain
+
+    job = Pretraining(
+        corpus=corpus,
+        out=out,
+        start=start,
+        new=NewModel(vocabulary=vocabulary, width=width, layers=layers, context=context),
+        tokens=tokens,
+        batch_tokens=batch_tokens,
+        seed=seed,
+        device=device,
+    )
+    with _TokenProgress("training", tokens) as progress:
+        pretrain(job, progress.training)
+    console.print(f"model in {out / 'model'}, loss curve in {out / 'loss.png'}")
+
+
+@app.command()
+@one_line_errors
+def distill(
+    target: Annotated[Path, typer.Option(help="Model folder of the target, any causal language model.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new draft.")],
+    *,
+    data: DataOption = None,
+    capture: Annotated[Path | None, typer.Option("--from-capture", help="Prompts from captured traffic.")] = None,
+    classes: ClassesOption = None,
+    tokens: Annotated[int, typer.Option(help="Completion positions to learn from, repeats counted.")] = 500_000,
+    prompts: Annotated[int, typer.Option(help="Prompts per class.")] = 500,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest completion.")] = 128,
+    start: Annotated[Path | None, typer.Option("--from", help="Draft to go on from.")] = None,
+    width: Annotated[int, typer.Option(help="Hidden size of a new draft.")] = 96,
+    layers: Annotated[int, typer.Option(help="Layers of a new draft.")] = 1,
+    mlp: Annotated[int, typer.Option(help="MLP width of a new draft.")] = 256,
+    heads: Annotated[int, typer.Option(help="Attention heads of a new draft.")] = 2,
+    objective: Annotated[
+        str, typer.Option(help="auto, forward_kl, reverse_kl, total_variation or mixed; auto measures.")
+    ] = "auto",
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Distil a draft for a target: it learns the target's law over the target's own completions."""
+    from specsched.modelkit.draft import DraftShape
+    from specsched.modelkit.make_draft import DraftJob, make_draft
+
+    job = DraftJob(
+        target=target,
+        out=out,
+        prompts=capture or data or _own_prompts(),
+        classes=tuple(classes or ()),
+        per_class=prompts,
+        max_new_tokens=max_new_tokens,
+        tokens=tokens,
+        shape=DraftShape(width=width, layers=layers, mlp=mlp, heads=heads),
+        start=start,
+        objective=objective,
+        seed=seed,
+        device=device,
+    )
+    with _TokenProgress("distilling", tokens) as progress:
+        acceptance = make_draft(job, progress.distilling, progress.say)
+    rows = [(category, temperature, value) for (category, temperature), value in acceptance.items()]
+    if as_json:
+        print_json([{"class": c, "temperature": t, "acceptance": a} for c, t, a in rows])
+    else:
+        print_table(f"Acceptance on held-out prompts: {out}", ("class", "temperature", "acceptance"), rows)
+
+
+@app.command()
+@one_line_errors
+def evaluate(
+    pool: PoolOption = None,
+    data: DataOption = None,
+    per_class: Annotated[int, typer.Option(help="Prompts per class.")] = 40,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest completion.")] = 128,
+    plots: Annotated[Path | None, typer.Option(help="Folder for plots.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write tables and checks to this file.")] = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Measure acceptance class × draft × temperature, hazards, step costs, and what adapting can gain."""
+    import json
+
+    from specsched.modelkit.report import make_report
+
+    evaluation, homes = _evaluate(pool, data, per_class, max_new_tokens, seed)
+    report = make_report(evaluation, homes)
+    for table in report.tables.values():
+        print_table(table.title, table.columns, table.rows)
+    checks = [(c.name, c.value, c.bar, "yes" if c.holds else "[red]no") for c in report.checks]
+    print_table("Checks", ("name", "value", "bar", "holds"), checks)
+    if json_file:
+        json_file.write_text(json.dumps(report.as_json("specsched models evaluate"), indent=1) + "\n", encoding="utf-8")
+    if plots:
+        from specsched.modelkit.plots import plot_evaluation
+
+        console.print("plots: " + ", ".join(str(file) for file in plot_evaluation(evaluation, plots)))
+
+
+@app.command("recommend")
+@one_line_errors
+def recommend_pool(
+    pool: PoolOption = None,
+    data: DataOption = None,
+    per_class: Annotated[int, typer.Option(help="Prompts per class.")] = 20,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest completion.")] = 96,
+    seed: SeedOption = 0,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which drafts to keep and which γ to allow, from the same evaluation."""
+    from dataclasses import asdict
+
+    from specsched.modelkit.recommend import recommend
+
+    evaluation, _ = _evaluate(pool, data, per_class, max_new_tokens, seed)
+    found = recommend(evaluation)
+    if as_json:
+        print_json(asdict(found))
+        return
+    rows: list[tuple[object, ...]] = [(draft, "keep", None) for draft in found.drafts]
+    rows += [(draft, "drop", loss) for draft, loss in found.dropped.items()]
+    print_table("Drafts", ("draft", "advice", "goodput lost without it"), rows)
+    arms = [(name, arm.draft_model, arm.gamma) for name, arm in found.arms.items()]
+    print_table(f"Arms to begin with, γ up to {found.max_gamma}", ("class@temperature", "draft", "γ"), arms)
+    console.print(f"predicted: {found.over_plain:.2f} × plain decoding")
+
+
+def _evaluate(
+    pool: Path | None, data: Path | None, per_class: int, max_new_tokens: int, seed: int
+) -> tuple["Evaluation", dict[str, tuple[str, str]]]:
+    from specsched.modelkit.evaluate_pool import EvaluationJob, evaluate_pool, homes_of
+    from specsched.pool.manifest import default_manifest, load_pool
+
+    members = load_pool(pool or default_manifest())
+    job = EvaluationJob(data or _own_prompts(), per_class, max_new_tokens, seed)
+    with console.status("loading") as status:
+        evaluation = evaluate_pool(members, job, status.update)
+    return evaluation, homes_of(members, evaluation.classes)
+
+
+def _own_prompts() -> Path:
+    import specsched.bench
+
+    return Path(next(iter(specsched.bench.__path__))) / "prompts"
+
+
+class _TokenProgress:
+    """A progress bar with tokens a second and time left."""
+
+    def __init__(self, what: str, tokens: int) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,} / {task.total:,} tokens"),
+            TextColumn("{task.fields[rate]:,.0f} tokens/s"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        self._progress = Progress(*columns, console=console)
+        self._what = what
+        self._task = self._progress.add_task(what, total=tokens, rate=0.0, note="")
+        self._done = 0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def training(self, step: Any) -> None:
+        """Take a training step's progress."""
+        if step.valid:
+            losses = "  ".join(f"{name} {value:.2f}" for name, value in step.valid.items())
+            self._progress.print(f"{step.tokens:,} tokens, held-out loss: {losses}")
+        else:
+            self._advance(step.tokens, step.seconds, f"loss {step.loss:.3f}")
+
+    def distilling(self, step: Any) -> None:
+        """Take a distillation step's progress."""
+        if step.acceptance:
+            cells = "  ".join(f"{name}@{t:g} {value:.2f}" for (name, t), value in step.acceptance.items())
+            self._progress.print(f"{step.tokens:,} tokens, {step.objective}, acceptance: {cells}")
+        else:
+            self._advance(step.tokens, step.seconds, f"{step.objective} {step.loss:.3f}")
+
+    def say(self, text: str) -> None:
+        """Name what is being done."""
+        self._progress.update(self._task, description=text)
+
+    def _advance(self, tokens: int, seconds: float, note: str) -> None:
+        rate = max(0, tokens - self._done) / max(seconds, 1e-9)
+        self._progress.update(self._task, description=self._what, completed=tokens, rate=rate, note=note)
+        self._done = tokens

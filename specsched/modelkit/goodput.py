@@ -1,0 +1,119 @@
+"""From rounds and measured step costs to goodput: which arm pays where, and what adapting can gain."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from specsched.modelkit.windows import MAX_GAMMA, Offers, play
+from specsched.policy.base import Arm
+from specsched.records import NO_DRAFT, CostGrid, CostPoint
+
+PLAIN = Arm(NO_DRAFT, 0)
+CONTEXT_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class RoundCosts:
+    """Seconds of a lone row's round: T(d, γ) = o_d + γ·τ_d + V(γ + 1) (POLICY.md, "Cost")."""
+
+    verify: tuple[float, ...]
+    """By positions, from 1 on."""
+    drafts: Mapping[str, tuple[float, float]]
+    """Draft → (o, τ)."""
+
+    def seconds(self, draft: str, offered: int) -> float:
+        """Cost of a round that verified so many drafted tokens."""
+        overhead, step = self.drafts[draft] if draft != NO_DRAFT else (0.0, 0.0)
+        return overhead + offered * step + self.verify[offered]
+
+
+def round_costs(grid: CostGrid) -> RoundCosts:
+    """A lone row's costs at a common context from a profiled grid."""
+    lone = [point for point in grid.verify if point.positions <= MAX_GAMMA + 1]
+    context = _nearest(lone)
+    points = sorted((p.positions, p.seconds) for p in lone if p.context_tokens == context)
+    positions, seconds = zip(*points, strict=True)
+    verify = np.maximum.accumulate(np.interp(range(1, MAX_GAMMA + 2), positions, seconds))
+    drafts = {d.draft_model: (d.overhead_seconds, _lone_step(d.steps)) for d in grid.drafts}
+    return RoundCosts(tuple(verify.tolist()), drafts)
+
+
+def _nearest(points: Iterable[CostPoint]) -> int:
+    return min((p.context_tokens for p in points), key=lambda context: abs(context - CONTEXT_TOKENS))
+
+
+def _lone_step(steps: Sequence[CostPoint]) -> float:
+    lone = [p for p in steps if p.positions == 1]
+    context = _nearest(lone)
+    return next(p.seconds for p in lone if p.context_tokens == context)
+
+
+Goodputs = Mapping[str, Mapping[Arm, float]]
+"""Cell (class) → arm → tokens per second."""
+
+
+def goodputs(paths: Mapping[str, Mapping[str, Sequence[Offers]]], costs: RoundCosts) -> Goodputs:
+    """Predicted goodput of every arm in every cell, from cell → draft → paths."""
+    table: dict[str, dict[Arm, float]] = {}
+    for cell, drafts in paths.items():
+        table[cell] = {PLAIN: 1 / costs.verify[0]}
+        for draft, offers in drafts.items():
+            for gamma in range(1, MAX_GAMMA + 1):
+                table[cell][Arm(draft, gamma)] = _goodput(offers, draft, gamma, costs)
+    return table
+
+
+def _goodput(paths: Sequence[Offers], draft: str, gamma: int, costs: RoundCosts) -> float:
+    """A ratio of sums: tokens over seconds."""
+    seconds = sum(costs.seconds(draft, one.offered) for path in paths for one in play(path, gamma))
+    return sum(map(len, paths)) / seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """Best static arm per cell against one static arm for all, in hindsight; every cell brings as many tokens."""
+
+    global_arm: Arm
+    arms: Mapping[str, Arm]
+    global_goodput: float
+    per_cell_goodput: float
+    plain_goodput: float
+
+    @property
+    def gain(self) -> float:
+        """Share by which adapting per cell can win."""
+        return self.per_cell_goodput / self.global_goodput - 1
+
+    @property
+    def over_plain(self) -> float:
+        """Best static arm per cell × plain decoding."""
+        return self.per_cell_goodput / self.plain_goodput
+
+
+def headroom(table: Goodputs, allowed: Callable[[Arm], bool] = lambda _: True) -> Headroom:
+    """Best arm per cell against the best arm for all, among the allowed ones (plain always is)."""
+    arms = [arm for arm in next(iter(table.values())) if arm == PLAIN or allowed(arm)]
+    overall = {arm: _harmonic(cell[arm] for cell in table.values()) for arm in arms}
+    best = max(arms, key=overall.__getitem__)
+    per_cell = {name: max(arms, key=cell.__getitem__) for name, cell in table.items()}
+    return Headroom(
+        global_arm=best,
+        arms=per_cell,
+        global_goodput=overall[best],
+        per_cell_goodput=_harmonic(table[name][arm] for name, arm in per_cell.items()),
+        plain_goodput=overall[PLAIN],
+    )
+
+
+def marginal_goodput(table: Goodputs) -> dict[str, float]:
+    """Draft → share of per-cell goodput that is lost without it."""
+    drafts = sorted({arm.draft_model for cell in table.values() for arm in cell} - {NO_DRAFT})
+    whole = headroom(table).per_cell_goodput
+    return {d: 1 - headroom(table, lambda arm, d=d: arm.draft_model != d).per_cell_goodput / whole for d in drafts}  # type: ignore[misc]
+
+
+def _harmonic(values: Iterable[float]) -> float:
+    """Tokens over seconds when every cell brings as many tokens."""
+    return 1 / fmean(1 / value for value in values)

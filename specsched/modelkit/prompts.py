@@ -1,0 +1,68 @@
+"""Prompts by class: from a corpus, from a folder of JSON lines, or from one file."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from specsched.modelkit.corpus import SUFFIXES, CorpusError, corpus_files, read_records
+from specsched.modelkit.generation import Sample
+from specsched.modelkit.language_model import LanguageModel
+
+
+def load_prompts(source: Path, split: str = "train") -> Mapping[str, list[str]]:
+    """Class → prompts, in the files' order.
+
+    `source` is a corpus (`<class>/<split>.jsonl[.zst]`), a folder of files, or one file; a record that names no
+    class takes its file's name.
+
+    Raises:
+        CorpusError: nothing there, or a file that cannot be read.
+    """
+    prompts: dict[str, list[str]] = defaultdict(list)
+    for name, path in _files(source, split):
+        for record in read_records(path, name):
+            if record.prompt:
+                prompts[record.category].append(record.prompt)
+    if not prompts:
+        raise CorpusError(f"{source}: no prompts")
+    return dict(sorted(prompts.items()))
+
+
+def _files(source: Path, split: str) -> Iterator[tuple[str, Path]]:
+    if source.is_file():
+        yield source.name.split(".")[0], source
+        return
+    flat = [path for path in sorted(source.glob("*.jsonl*")) if path.name.endswith(SUFFIXES)]
+    if flat:
+        yield from ((path.name.split(".")[0], path) for path in flat)
+    else:
+        yield from corpus_files(source, split).items()
+
+
+def draw_samples(
+    model: LanguageModel,
+    prompts: Mapping[str, Sequence[str]],
+    per_class: int,
+    temperatures: Sequence[float],
+    *,
+    max_prompt_tokens: int,
+    seed: int,
+) -> list[tuple[str, Sample]]:
+    """(class, sample): up to `per_class` random prompts of each class, the temperatures taken in turn.
+
+    Prompts that are longer than `max_prompt_tokens` are passed over.
+    """
+    drawn: list[tuple[str, Sample]] = []
+    for index, (category, texts) in enumerate(sorted(prompts.items())):
+        order = np.random.default_rng((seed, index)).permutation(len(texts))
+        fitting = (ids for i in order if len(ids := model.prompt_ids(texts[i])) <= max_prompt_tokens)
+        for number, ids in zip(range(per_class), fitting, strict=False):
+            drawn.append((category, Sample(tuple(ids), temperatures[number % len(temperatures)])))
+    return drawn
+
+
+def both_temperatures(samples: Sequence[tuple[str, Sample]], temperatures: Sequence[float]) -> list[tuple[str, Sample]]:
+    """Every prompt at every temperature, for an evaluation."""
+    return [(category, Sample(sample.prompt_ids, t)) for category, sample in samples for t in temperatures]
