@@ -1,7 +1,8 @@
 """A model's chat template, rendered in a sandbox."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NoReturn
 
 from jinja2 import Template, TemplateError, nodes
@@ -25,11 +26,13 @@ class GenerationBlock(Extension):
 
 
 class ChatTemplate:
-    """Conversation → prompt text, as transformers renders it, the date aside."""
+    """Conversation → prompt text, as transformers renders it; `now` is what templates that name the day show."""
 
-    def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
+    def __init__(
+        self, source: str, special_tokens: Mapping[str, str], now: Callable[[], datetime] = datetime.now
+    ) -> None:
         self._special_tokens = dict(special_tokens)
-        self._template = _compile(source)
+        self._template = _compile(source, now)
 
     def render(self, messages: Sequence[ChatMessage]) -> str:
         """Return the prompt text with the generation prompt at its end.
@@ -49,13 +52,14 @@ def refusal(description: str) -> InvalidRequest:
     return InvalidRequest((Violation("messages", description),))
 
 
-def _compile(source: str) -> Template:
+def _compile(source: str, now: Callable[[], datetime]) -> Template:
     # The same environment as transformers' chat templates are written for; immutable, so that they change nothing.
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlock, loopcontrols]
     )
     environment.filters["tojson"] = _tojson
     environment.globals["raise_exception"] = _raise_exception
+    environment.globals["strftime_now"] = lambda layout: now().strftime(layout)
     try:
         return environment.from_string(source)
     except TemplateError as error:
