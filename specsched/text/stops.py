@@ -17,8 +17,9 @@ class StopScan:
 class StopMatcher:
     """Finds the first of several stop strings, and holds back what might be the start of one.
 
-    The match that begins first wins, and of two that begin together the one listed first. Held back is the
-    longest proper prefix of any stop string that the text ends in: never more than the longest stop string.
+    The match that is complete first wins, and of two that end together the longer one; so the pieces that the
+    text comes in make no difference. Held back is the longest proper prefix of any stop string that the text ends
+    in: never more than the longest stop string.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -29,11 +30,11 @@ class StopMatcher:
     def push(self, text: str) -> StopScan:
         """Take the next piece. After a match nothing more may come."""
         seen = self._held + text
-        found = [(position, stop) for stop in self._stops if (position := seen.find(stop)) >= 0]
+        found = [(at + len(stop), at, stop) for stop in self._stops if (at := seen.find(stop)) >= 0]
         if found:
-            position, stop = min(found, key=lambda match: match[0])
+            _, at, stop = min(found)
             self._held = ""
-            return StopScan(seen[:position], stop)
+            return StopScan(seen[:at], stop)
         keep = len(seen) - self._overlap(seen)
         self._held = seen[keep:]
         return StopScan(seen[:keep])
