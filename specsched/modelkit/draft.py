@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from specsched.errors import SetupError
 from specsched.modelkit.language_model import LanguageModel
 
 
@@ -23,6 +24,13 @@ class DraftShape:
     mlp: int = 256
     heads: int = 2
     key_value_heads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or self.heads % self.key_value_heads:
+            raise SetupError(
+                f"no draft of width {self.width} with {self.heads} heads and {self.key_value_heads} key-value heads: "
+                "each must divide the one before"
+            )
 
 
 @dataclass(frozen=True, slots=True)

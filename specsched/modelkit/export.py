@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from specsched.modelkit.language_model import silence_transformers
+
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -20,6 +22,7 @@ TOKENIZER_FILES = (
 def export(network: Any, tokenizer_of: Path, folder: Path) -> None:
     """Write a model folder. The network itself keeps its dtype."""
     folder.mkdir(parents=True, exist_ok=True)
+    silence_transformers()
     copy = deepcopy(network).to(device="cpu", dtype=torch.bfloat16)
     copy.set_attn_implementation("sdpa")
     copy.save_pretrained(folder)

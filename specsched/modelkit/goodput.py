@@ -6,6 +6,7 @@ from statistics import fmean
 
 import numpy as np
 
+from specsched.errors import SetupError
 from specsched.modelkit.windows import MAX_GAMMA, Offers, play
 from specsched.policy.base import Arm
 from specsched.records import NO_DRAFT, CostGrid, CostPoint
@@ -30,7 +31,13 @@ class RoundCosts:
 
 
 def round_costs(grid: CostGrid) -> RoundCosts:
-    """A lone row's costs at a common context from a profiled grid."""
+    """A lone row's costs at a common context from a profiled grid.
+
+    Raises:
+        SetupError: an empty grid; the target's context is too short to be profiled.
+    """
+    if not grid.verify:
+        raise SetupError("the target's context is too short to measure what rounds cost")
     lone = [point for point in grid.verify if point.positions <= MAX_GAMMA + 1]
     context = _nearest(lone)
     points = sorted((p.positions, p.seconds) for p in lone if p.context_tokens == context)

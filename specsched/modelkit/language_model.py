@@ -69,10 +69,9 @@ def load_language_model(path: Path, *, dtype: torch.dtype = torch.float32, devic
         PoolError: missing or unreadable folder.
         UnsupportedModel: no causal language model.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer, logging  # noqa: PLC0415  # seconds to import
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415  # seconds to import
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    silence_transformers()
     if not (path / "config.json").is_file():
         raise PoolError(f"{path}: no model folder (config.json is missing)")
     try:
@@ -84,6 +83,14 @@ def load_language_model(path: Path, *, dtype: torch.dtype = torch.float32, devic
     except (OSError, RuntimeError) as error:
         raise PoolError(f"{path}: {_first_line(error)}") from error
     return LanguageModel(network, tokenizer, path)
+
+
+def silence_transformers() -> None:
+    """No warnings, no bars: the commands have their own."""
+    from transformers import logging  # noqa: PLC0415  # seconds to import
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def _first_line(error: BaseException) -> str:

@@ -71,7 +71,7 @@ def _hidden_matrices(model: nn.Module) -> Iterable[nn.Parameter]:
     outer = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     head = getattr(model, "lm_head", None)
     outer |= {id(p) for p in head.parameters()} if isinstance(head, nn.Module) else set()
-    return (p for p in model.parameters() if p.requires_grad and p.ndim == 2 and id(p) not in outer)  # noqa: PLR2004
+    return (p for p in model.parameters() if p.requires_grad and p.ndim == 2 and id(p) not in outer)
 
 
 def _muon(parameters: list[nn.Parameter], rate: float, decay: float) -> torch.optim.Optimizer:

@@ -42,7 +42,7 @@ def _draw_matrix(axis: Any, evaluation: Evaluation, temperature: float) -> None:
     axis.set_yticks(range(len(classes)), classes)
     for row, line in enumerate(values):
         for column, value in enumerate(line):
-            axis.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value < 0.6 else "black")  # noqa: PLR2004
+            axis.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value < 0.6 else "black")
 
 
 def _draw_hazards(axis: Any, evaluation: Evaluation, temperature: float) -> None:

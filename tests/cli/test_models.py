@@ -1,0 +1,64 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from specsched.cli.models import app
+
+RUNNER = CliRunner()
+PROMPTS = '{"id": "1", "prompt": "Please say 4.", "category": "chat"}\n' * 20
+
+
+@pytest.fixture
+def target(tmp_path):
+    """A tiny target, made by the command that makes targets."""
+    corpus = tmp_path / "corpus" / "chat"
+    corpus.mkdir(parents=True)
+    for split in ("train", "valid"):
+        lines = [{"prompt": f"Say {i}.", "completion": f"It is {i}."} for i in range(40)]
+        (corpus / f"{split}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    out = tmp_path / "run"
+    small = ["--vocabulary", "300", "--width", "64", "--layers", "1", "--batch-tokens", "256", "--context", "128"]
+    arguments = ["train", "--corpus", str(corpus.parent), "--out", str(out), "--tokens", "4000", *small]
+    done = RUNNER.invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert (out / "loss.png").is_file()
+    return out / "model"
+
+
+def test_from_a_corpus_to_a_recommended_pool(target, tmp_path):
+    (tmp_path / "chat.jsonl").write_text(PROMPTS, encoding="utf-8")
+    data, draft = ["--data", str(tmp_path / "chat.jsonl")], tmp_path / "draft"
+    small = ["--width", "16", "--heads", "2", "--mlp", "32", "--max-new-tokens", "12", "--objective", "forward_kl"]
+    arguments = ["distill", "--target", str(target), "--out", str(draft), *data, "--tokens", "2000", *small, "--json"]
+    distilled = RUNNER.invoke(app, arguments)
+    assert distilled.exit_code == 0, distilled.output
+    assert {row["class"] for row in json.loads(distilled.output[distilled.output.index("[\n") :])} == {"chat"}
+    pool = tmp_path / "pool.yaml"
+    pool.write_text(
+        f"target: {{id: big, path: {target}}}\ndrafts: [{{id: small, path: {draft}}}, {{id: ngram, kind: ngram}}]\n",
+        encoding="utf-8",
+    )
+    few = ["--pool", str(pool), *data, "--per-class", "2", "--max-new-tokens", "12"]
+    evaluated = RUNNER.invoke(app, ["evaluate", *few, "--json", str(tmp_path / "out.json")])
+    assert evaluated.exit_code == 0, evaluated.output
+    assert "headroom_class_over_global" in (tmp_path / "out.json").read_text(encoding="utf-8")
+    recommended = RUNNER.invoke(app, ["recommend", *few, "--json"])
+    assert recommended.exit_code == 0, recommended.output
+    assert '"max_gamma"' in recommended.output
+    listed = json.loads(RUNNER.invoke(app, ["list", "--pool", str(pool), "--json"]).output)
+    assert [row["id"] for row in listed] == ["big", "small", "ngram"]
+
+
+def test_checking_a_pool_with_problems_exits_with_1(tmp_path):
+    (tmp_path / "pool.yaml").write_text("target: {id: big, path: nowhere}", encoding="utf-8")
+    done = RUNNER.invoke(app, ["check", "--pool", str(tmp_path / "pool.yaml"), "--json"])
+    assert done.exit_code == 1
+    assert "nowhere is no folder" in json.loads(done.output)[0]["problem"]
+
+
+def test_a_missing_manifest_is_one_line(tmp_path):
+    done = RUNNER.invoke(app, ["list", "--pool", str(tmp_path / "none.yaml")])
+    assert done.exit_code == 2
+    assert done.output.startswith("error: ")
+    assert len(done.output.splitlines()) == 1

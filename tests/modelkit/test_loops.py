@@ -1,0 +1,12 @@
+from specsched.modelkit.loops import is_looping, repeated_share
+
+
+def test_text_without_repeats_has_none():
+    assert repeated_share(range(30)) == 0
+    assert repeated_share([1, 2]) == 0
+
+
+def test_a_loop_is_seen():
+    assert repeated_share([1, 2, 3] * 20) > 0.9
+    assert is_looping([*range(10), *[7, 8, 9] * 10])
+    assert not is_looping([*range(40), 3, 4, 5, 6, 7])
