@@ -1,6 +1,6 @@
 """The dispatcher's port."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
@@ -13,11 +13,15 @@ class Dispatcher(Protocol):
         """The workers that are ready now; empty while none is."""
         ...
 
+    async def ready(self) -> None:
+        """Return as soon as a worker is ready; the caller sets the time limit."""
+        ...
+
     def loads(self) -> Sequence[WorkerLoad]:
         """How busy each ready worker is, as far as this scheduler knows."""
         ...
 
-    def execute(self, job: Job) -> AsyncIterator[Chunk]:
+    def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job on the worker with the least outstanding tokens and yield one chunk per round.
 
         Closing the iterator early cancels the row within one round.

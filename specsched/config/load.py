@@ -1,0 +1,98 @@
+"""YAML → the frozen tree. Environment overrides the file, arguments override both."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from specsched.config.tree import Config
+from specsched.errors import ConfigError
+
+ENV_PREFIX = "SPECSCHED__"
+
+Overrides = Mapping[tuple[str, str], Any]
+"""(section, field) → value."""
+
+
+def load_config(path: Path | None, env: Mapping[str, str], overrides: Overrides | None = None) -> Config:
+    """Read a configuration.
+
+    Args:
+        path: YAML file; None takes the built-in default.
+        env: Variables `SPECSCHED__SECTION__FIELD`, values in YAML.
+        overrides: From the command line; None values are left out.
+
+    Raises:
+        ConfigError: one line with file, line and field for every violation.
+    """
+    text = _read(path)
+    tree = _parse(path, text)
+    for (section, field), value in {**_from_env(env), **(overrides or {})}.items():
+        fields = tree.setdefault(section, {})
+        if value is not None and isinstance(fields, dict):
+            fields[field] = value
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(path, text, error)) from error
+
+
+def _read(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: no UTF-8 text") from error
+
+
+def _parse(path: Path | None, text: str) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ConfigError(f"{path}{f':{mark.line + 1}' if mark else ''}: no valid YAML") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected sections such as `server:` and `policy:`")
+    return {section: dict(fields) if isinstance(fields, dict) else fields for section, fields in tree.items()}
+
+
+def _from_env(env: Mapping[str, str]) -> dict[tuple[str, str], Any]:
+    found = {}
+    for name, value in env.items():
+        if name.startswith(ENV_PREFIX):
+            section, _, field = name.removeprefix(ENV_PREFIX).lower().partition("__")
+            if not field:
+                raise ConfigError(f"environment variable {name}: expected {ENV_PREFIX}SECTION__FIELD")
+            found[section, field] = yaml.safe_load(value)
+    return found
+
+
+def _explain(path: Path | None, text: str, error: ValidationError) -> str:
+    """One line: every violation with its place and its field."""
+    root = yaml.compose(text) if text else None
+    parts = []
+    for violation in error.errors(include_url=False):
+        line = _line_of(root, violation["loc"])
+        place = f"{path}:{line}: " if path and line else f"{path}: " if path else ""
+        parts.append(f"{place}{'.'.join(map(str, violation['loc']))}: {violation['msg']}")
+    return "; ".join(parts)
+
+
+def _line_of(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int | None:
+    """Find the line of the deepest part of a path that stands in the file."""
+    line = None
+    for part in loc:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        entry = next(((key, value) for key, value in node.value if key.value == part), None)
+        if entry is None:
+            break
+        line, node = entry[0].start_mark.line + 1, entry[1]
+    return line

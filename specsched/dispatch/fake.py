@@ -1,0 +1,59 @@
+"""A dispatcher without workers, for tests of what stands above it."""
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+
+from specsched.errors import Unavailable
+from specsched.records import Chunk, CostGrid, Job, ModelInfo, WorkerInfo, WorkerLoad
+
+FAKE_WORKER = WorkerInfo(
+    worker_id="fake",
+    target=ModelInfo("target", "target"),
+    drafts=(ModelInfo("draft", "model"), ModelInfo("ngram", "ngram")),
+    vocab_size=4096,
+    max_context_tokens=2048,
+    max_rows=8,
+    kv_capacity_tokens=16_384,
+    eos_token_ids=(3,),
+    numerics_id="fake",
+    costs=CostGrid(0, (), ()),
+)
+
+Script = Callable[[Job], Iterable[Chunk | BaseException]]
+"""What a job yields: chunks, or an exception to raise in their place."""
+
+
+class FakeDispatcher:
+    """Plays a script; remembers the jobs that it was given, and which of their streams were closed early."""
+
+    def __init__(self, script: Script, workers: Sequence[WorkerInfo] = (FAKE_WORKER,)) -> None:
+        self.script = script
+        self.jobs: list[Job] = []
+        self.closed: list[str] = []
+        self._workers = tuple(workers)
+
+    def workers(self) -> Sequence[WorkerInfo]:
+        """The given workers."""
+        return self._workers
+
+    async def ready(self) -> None:
+        """At once."""
+
+    def loads(self) -> Sequence[WorkerLoad]:
+        """Idle, all of them."""
+        return [WorkerLoad(worker.worker_id, 0, 0, 0, 0) for worker in self._workers]
+
+    async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
+        """Play the script."""
+        if not self._workers:
+            raise Unavailable("no worker is ready", retry_after_seconds=1.0)
+        self.jobs.append(job)
+        whole = False
+        try:
+            for step in self.script(job):
+                if isinstance(step, BaseException):
+                    raise step
+                yield step
+            whole = True
+        finally:
+            if not whole:
+                self.closed.append(job.request_id)

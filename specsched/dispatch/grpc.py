@@ -1,0 +1,147 @@
+"""Workers behind gRPC: Unix sockets on this host, TCP elsewhere."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from specsched.dispatch.outstanding import Outstanding
+from specsched.errors import InvalidRequest, Unavailable, Violation, WorkerLost
+from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
+from specsched.v1 import worker_pb2, worker_pb2_grpc
+from specsched.wire.job import chunk_from_proto, job_to_proto
+from specsched.wire.status import violations_of
+from specsched.wire.worker import info_from_proto
+
+log = structlog.get_logger()
+
+_RECONNECT_SECONDS = 0.1
+_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+class WorkerConnection:
+    """One worker's address: watched for health, described once it serves."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.info: WorkerInfo | None = None
+        """None while it is not ready."""
+        self.outstanding = Outstanding(address)
+        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+
+    async def watch(self, changed: asyncio.Event) -> None:
+        """Follow the worker's health for ever; sets `changed` when it becomes ready."""
+        while True:
+            try:
+                await self._follow(changed)
+            except grpc.aio.AioRpcError:
+                pass  # not there, or gone: said once below, tried again
+            self._lost()
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()
+
+    def load(self) -> WorkerLoad:
+        """How busy it is, as far as is known here."""
+        assert self.info is not None, "asked for the load of a worker that is not ready"
+        return self.outstanding.load(self.info.max_rows)
+
+    async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
+        """Run a job; closing the generator cancels the call."""
+        call = self._stub.Execute(job_to_proto(job))
+        try:
+            with self.outstanding.track(job) as ticket:
+                async for message in call:
+                    chunk = chunk_from_proto(message)
+                    ticket.delivered(chunk)
+                    yield chunk
+        except grpc.aio.AioRpcError as error:
+            raise _error_of(error) from error
+        finally:
+            call.cancel()
+
+    async def _follow(self, changed: asyncio.Event) -> None:
+        async for answer in self._health.Watch(health_pb2.HealthCheckRequest()):
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                info = info_from_proto(await self._stub.Describe(worker_pb2.DescribeRequest()))
+                self.outstanding = Outstanding(info.worker_id)
+                self.info = info
+                log.info("worker_ready", worker=info.worker_id, address=self.address, numerics_id=info.numerics_id)
+                changed.set()
+            else:
+                self._lost()
+
+    def _lost(self) -> None:
+        if self.info is not None:
+            log.warning("worker_not_ready", worker=self.info.worker_id, address=self.address)
+            self.info = None
+
+
+class GrpcDispatcher:
+    """Sends each job to the ready worker with the least outstanding tokens. Use as an async context manager."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self._addresses = tuple(addresses)
+        self._connections: list[WorkerConnection] = []
+        self._changed = asyncio.Event()
+        self._watches: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "GrpcDispatcher":
+        """Connect."""
+        self._connections = [WorkerConnection(address) for address in self._addresses]
+        self._watches = [asyncio.create_task(each.watch(self._changed)) for each in self._connections]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect."""
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        for connection in self._connections:
+            await connection.close()
+
+    def workers(self) -> Sequence[WorkerInfo]:
+        """The workers that are ready now."""
+        return [connection.info for connection in self._connections if connection.info is not None]
+
+    async def ready(self) -> None:
+        """Return as soon as one is."""
+        while not self.workers():
+            self._changed.clear()
+            await self._changed.wait()
+
+    def loads(self) -> Sequence[WorkerLoad]:
+        """How busy the ready ones are."""
+        return [connection.load() for connection in self._connections if connection.info is not None]
+
+    async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
+        """Run a job on the ready worker with the least outstanding tokens."""
+        ready = [connection for connection in self._connections if connection.info is not None]
+        if not ready:
+            raise Unavailable("no worker is ready", retry_after_seconds=1.0)
+        chosen = min(ready, key=lambda connection: connection.outstanding.tokens)
+        async with aclosing(chosen.execute(job)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def _error_of(error: grpc.aio.AioRpcError) -> Exception:
+    """Sort a worker's failure: the job's fault, or the worker's."""
+    message = error.details() or error.code().name
+    if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+        trailer = tuple(error.trailing_metadata() or ())
+        return InvalidRequest(violations_of(trailer) or (Violation("prompt", message),))
+    return WorkerLost(f"{error.code().name}: {message}")

@@ -1,0 +1,36 @@
+"""A worker in this process: no sockets, one engine thread."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from specsched.dispatch.outstanding import Outstanding
+from specsched.engine.thread import EngineThread
+from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
+
+
+class InProcessDispatcher:
+    """Reaches an engine thread that has been started."""
+
+    def __init__(self, thread: EngineThread, info: WorkerInfo) -> None:
+        self._thread = thread
+        self._info = info
+        self._outstanding = Outstanding(info.worker_id)
+
+    def workers(self) -> Sequence[WorkerInfo]:
+        """The one worker."""
+        return (self._info,)
+
+    async def ready(self) -> None:
+        """It is, or it will never be again."""
+
+    def loads(self) -> Sequence[WorkerLoad]:
+        """Its load."""
+        return (self._outstanding.load(self._info.max_rows),)
+
+    async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
+        """Run a job on the engine's thread."""
+        with self._outstanding.track(job) as ticket:
+            async with aclosing(self._thread.execute(job)) as chunks:
+                async for chunk in chunks:
+                    ticket.delivered(chunk)
+                    yield chunk

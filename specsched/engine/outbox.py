@@ -1,0 +1,61 @@
+"""What one row says, on its way from the engine's thread to the event loop. Bounded: a slow reader pauses its row."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+
+from specsched.records import Chunk
+
+CAPACITY = 32
+"""Chunks that may wait for their reader before the row is paused."""
+
+
+class Outbox:
+    """Filled by the engine's thread, emptied by the event loop."""
+
+    def __init__(self, pause: Callable[[], None], resume: Callable[[], None], capacity: int = CAPACITY) -> None:
+        """Make an empty outbox on the running loop.
+
+        Args:
+            pause: Called on the engine's thread when it is full.
+            resume: Called on the event loop when it is half empty again.
+            capacity: Chunks.
+        """
+        self._pause = pause
+        self._resume = resume
+        self._capacity = capacity
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[Chunk | Exception] = asyncio.Queue()
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._paused = False
+
+    def put(self, item: Chunk | Exception) -> None:
+        """Add a chunk, or the error that ends the stream. From any thread; never blocks."""
+        with self._lock:
+            self._waiting += 1
+            pause = self._waiting >= self._capacity and not self._paused
+            self._paused = self._paused or pause
+        if pause:
+            self._pause()
+        if not self._loop.is_closed():  # else the process is ending, and nobody reads
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
+
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        """Yield chunks up to the one that carries a finish reason; raise the error that comes instead."""
+        while True:
+            item = await self._queue.get()
+            self._taken()
+            if isinstance(item, Exception):
+                raise item
+            yield item
+            if item.finish is not None:
+                return
+
+    def _taken(self) -> None:
+        with self._lock:
+            self._waiting -= 1
+            resume = self._paused and self._waiting <= self._capacity // 2
+            self._paused = self._paused and not resume
+        if resume:
+            self._resume()

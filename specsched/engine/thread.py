@@ -1,0 +1,138 @@
+"""The engine's thread: it alone touches the engine; everybody else sends it commands."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from specsched.engine.base import EngineCore
+from specsched.engine.outbox import Outbox
+from specsched.errors import Unavailable, WorkerLost
+from specsched.records import Chunk, Job, WorkerInfo
+
+T = TypeVar("T")
+Command = Callable[[EngineCore], None]
+
+
+class EngineThread:
+    """Steps an engine while there is work, sleeps on its commands while there is none."""
+
+    def __init__(self, make_engine: Callable[[], EngineCore]) -> None:
+        """Take what makes the engine; it is called on the thread, so models load off the event loop."""
+        self._make_engine = make_engine
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._loaded: Future[WorkerInfo] = Future()
+        self._ended: Future[None] = Future()
+        self._outboxes: dict[str, Outbox] = {}
+        self._stopping = False
+        self._draining = False
+
+    async def start(self) -> WorkerInfo:
+        """Start the thread and wait until the models are loaded; raises what loading raised."""
+        self._thread.start()
+        return await asyncio.wrap_future(self._loaded)
+
+    async def ended(self) -> None:
+        """Wait until the thread has ended; raises what ended it, if that was an error."""
+        await asyncio.shield(asyncio.wrap_future(self._ended))
+
+    async def stop(self) -> None:
+        """End the thread after the step that is under way."""
+        self._stopping = True
+        self._post(lambda _engine: None)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+
+    async def drain(self) -> None:
+        """Refuse new jobs; return when no row is left."""
+        self._draining = True
+        while self._outboxes:
+            await asyncio.sleep(0.02)
+
+    async def set_draft_state(self, draft_model: str, *, active: bool) -> None:
+        """Use, or stop using, a draft from the next round on."""
+        await self._ask(lambda engine: engine.set_draft_state(draft_model, active=active))
+
+    async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
+        """Run a job; closing the generator early cancels its row before the next round.
+
+        Raises:
+            InvalidRequest, DuplicateRequest: refused by the engine.
+            Unavailable: draining.
+            WorkerLost: the engine died.
+        """
+        if self._draining:
+            raise Unavailable("this worker is draining", retry_after_seconds=1.0)
+        name = job.request_id
+        outbox = Outbox(
+            pause=lambda: self._post(lambda engine: engine.pause(name)),
+            resume=lambda: self._post(lambda engine: engine.resume(name)),
+        )
+        await self._ask(lambda engine: engine.submit(job, outbox.put))
+        self._outboxes[name] = outbox
+        try:
+            async for chunk in outbox.chunks():
+                yield chunk
+        finally:
+            del self._outboxes[name]
+            self._post(lambda engine: engine.cancel(name))
+
+    # ------------------------------------------------------------------------------------------- on the thread
+
+    def _run(self) -> None:
+        try:
+            engine = self._make_engine()
+            self._loaded.set_result(engine.describe())
+            self._serve(engine)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody may wait for ever
+            self._fail(error)
+        else:
+            self._ended.set_result(None)
+
+    def _serve(self, engine: EngineCore) -> None:
+        busy = False
+        while not self._stopping:
+            self._obey(engine, wait=not busy)
+            busy = engine.step()
+
+    def _obey(self, engine: EngineCore, *, wait: bool) -> None:
+        """Run the commands that are there; with `wait`, sleep until there is one."""
+        try:
+            while True:
+                self._commands.get(block=wait)(engine)
+                wait = False
+        except queue.Empty:
+            return
+
+    def _fail(self, error: Exception) -> None:
+        if not self._loaded.done():
+            self._loaded.set_exception(error)
+        for outbox in list(self._outboxes.values()):
+            outbox.put(WorkerLost(f"the engine died: {type(error).__name__}"))
+        self._ended.set_exception(error)
+
+    # --------------------------------------------------------------------------------------- on other threads
+
+    def _post(self, command: Command) -> None:
+        self._commands.put(command)
+
+    async def _ask(self, question: Callable[[EngineCore], T]) -> T:
+        """Run something on the engine's thread and wait for what it returns or raises."""
+        answer: Future[T] = Future()
+
+        def command(engine: EngineCore) -> None:
+            try:
+                answer.set_result(question(engine))
+            except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
+                answer.set_exception(error)
+
+        self._post(command)
+        asked = asyncio.wrap_future(answer)
+        gone = asyncio.wrap_future(self._ended)
+        await asyncio.wait({asked, asyncio.shield(gone)}, return_when=asyncio.FIRST_COMPLETED)
+        if not asked.done():
+            raise WorkerLost("the engine has ended")
+        return asked.result()

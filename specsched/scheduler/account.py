@@ -1,0 +1,55 @@
+"""What a request did, added up round by round."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from specsched.records import RoundRecord, SpeculationMetrics, Timings
+
+
+@dataclass(slots=True)
+class Account:
+    """Times and rounds of one request."""
+
+    arrived: float
+    dispatched: float
+    first_chunk: float | None = None
+    last_chunk: float | None = None
+    cached_tokens: int = 0
+    _rounds: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """(gamma, accepted) → rounds."""
+
+    def add(self, now: float, record: RoundRecord | None) -> None:
+        """Count one chunk."""
+        self.first_chunk = now if self.first_chunk is None else self.first_chunk
+        self.last_chunk = now
+        if record is not None and record.gamma:
+            self._rounds[record.gamma, record.num_accepted] += 1
+
+    def metrics(self) -> SpeculationMetrics:
+        """Return vLLM's figures."""
+        by_length = {
+            gamma: tuple(self._rounds[gamma, n] for n in range(gamma + 1))
+            for gamma in sorted({g for g, _ in self._rounds})
+        }
+        longest = max(by_length, default=-1)
+        return SpeculationMetrics(
+            num_spec_steps=self._rounds.total(),
+            num_draft_tokens=sum(gamma * count for (gamma, _), count in self._rounds.items()),
+            num_accepted_draft_tokens=sum(n * count for (_, n), count in self._rounds.items()),
+            acceptance_histogram=tuple(
+                sum(counts[n] for counts in by_length.values() if n < len(counts)) for n in range(longest + 1)
+            ),
+            acceptance_histogram_by_draft_length=by_length,
+        )
+
+    def timings(self, completion_tokens: int) -> Timings:
+        """Where the time went."""
+        first = self.arrived if self.first_chunk is None else self.first_chunk
+        last = first if self.last_chunk is None else self.last_chunk
+        spent = last - self.dispatched
+        return Timings(
+            queue_seconds=self.dispatched - self.arrived,
+            time_to_first_token_seconds=first - self.arrived,
+            decode_seconds=last - first,
+            tokens_per_second=completion_tokens / spent if spent > 0 else 0.0,
+        )

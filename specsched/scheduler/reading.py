@@ -1,0 +1,56 @@
+"""From a prompt, whichever kind it is, to token ids, text and class probabilities. Takes no event loop's time."""
+
+from dataclasses import dataclass
+
+from specsched.classify.base import Classifier
+from specsched.records import ChatPrompt, ClassProbabilities, Request, TextPrompt
+from specsched.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A prompt, read."""
+
+    token_ids: tuple[int, ...]
+    text: str
+    class_probabilities: ClassProbabilities
+
+
+class Reader:
+    """Tokenises and classifies."""
+
+    def __init__(self, tokenizer: Tokenizer, classifier: Classifier) -> None:
+        self._tokenizer = tokenizer
+        self._classifier = classifier
+
+    @property
+    def prompt_classes(self) -> tuple[str, ...]:
+        """Classes that prompts can be of."""
+        return self._classifier.classes
+
+    def read(self, request: Request) -> Reading:
+        """Read a request's prompt.
+
+        Raises:
+            InvalidRequest: the chat template refuses the messages.
+        """
+        prompt = request.prompt
+        if isinstance(prompt, TextPrompt):
+            ids, text, said = self._tokenizer.encode(prompt.text), prompt.text, prompt.text
+        elif isinstance(prompt, ChatPrompt):
+            text = self._tokenizer.render(prompt)
+            ids = self._tokenizer.encode(text, special_tokens=False)
+            said = "\n".join(message.content for message in prompt.messages)
+        else:
+            ids = prompt.token_ids
+            text = said = self._decoded(ids)
+        return Reading(ids, text, self._classify(request, said))
+
+    def _classify(self, request: Request, said: str) -> ClassProbabilities:
+        if request.prompt_class is not None:
+            return ClassProbabilities.certain(request.prompt_class, self.prompt_classes)
+        return self._classifier.classify(said)
+
+    def _decoded(self, token_ids: tuple[int, ...]) -> str:
+        """Ids outside the vocabulary have no text; the request is refused after this, with all that is wrong."""
+        return self._tokenizer.decode([token for token in token_ids if 0 <= token < self._tokenizer.vocab_size])

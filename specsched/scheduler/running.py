@@ -1,0 +1,87 @@
+"""The requests that run: ids are theirs alone, and each can be aborted."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from specsched.errors import DuplicateRequest, Unavailable, UnknownRequest
+
+T = TypeVar("T")
+
+
+class Running:
+    """Registry of running requests."""
+
+    def __init__(self) -> None:
+        self._aborts: dict[str, asyncio.Event] = {}
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._aborts)
+
+    @contextmanager
+    def enter(self, request_id: str) -> Iterator[asyncio.Event]:
+        """Register a request; yields the event that is set when it is aborted.
+
+        Raises:
+            DuplicateRequest: the id runs already.
+            Unavailable: the service is draining.
+        """
+        if self._closed:
+            raise Unavailable("the service is draining", retry_after_seconds=5.0)
+        if request_id in self._aborts:
+            raise DuplicateRequest(f"request {request_id} is running already")
+        self._aborts[request_id] = asyncio.Event()
+        self._empty.clear()
+        try:
+            yield self._aborts[request_id]
+        finally:
+            del self._aborts[request_id]
+            if not self._aborts:
+                self._empty.set()
+
+    def abort(self, request_id: str) -> None:
+        """End a running request.
+
+        Raises:
+            UnknownRequest: it does not run.
+        """
+        if request_id not in self._aborts:
+            raise UnknownRequest(f"no request {request_id} is running")
+        self._aborts[request_id].set()
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more; let those that run end, and abort what is left when the time is over."""
+        self._closed = True
+        try:
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            for event in self._aborts.values():
+                event.set()
+            await self._empty.wait()
+
+
+async def until(event: asyncio.Event, source: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+    """Yield from a source until it ends or the event is set."""
+    stop = asyncio.ensure_future(event.wait())
+    following: asyncio.Future[T] | None = None
+    try:
+        while True:
+            following = asyncio.ensure_future(anext(source))
+            await asyncio.wait({following, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                return
+            try:
+                item = following.result()
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        stop.cancel()
+        if following is not None and not following.done():
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)

@@ -1,0 +1,45 @@
+"""GenerateRequest and DecideRequest → Request.
+
+Here the contract alone is checked; what depends on the pool (vocabulary, context, drafts) is the scheduler's.
+"""
+
+import uuid
+from collections.abc import Sequence
+
+from specsched.errors import InvalidRequest
+from specsched.records import Output, Request
+from specsched.v1 import scheduler_pb2
+from specsched.wire.fields import AnyRequest, hint_of, optional, prompt_of, stopping_of
+from specsched.wire.sampling import sampling_from_proto
+from specsched.wire.validation import violations
+
+
+def request_from_proto(
+    message: AnyRequest, prompt_classes: Sequence[str], deadline_seconds: float | None = None
+) -> Request:
+    """Convert a call into a record.
+
+    Args:
+        message: The call.
+        prompt_classes: Classes that a caller may name.
+        deadline_seconds: Time that the caller leaves, None without a deadline.
+
+    Raises:
+        InvalidRequest: every violation, by its field's path.
+    """
+    found = list(violations(message, prompt_classes))
+    if found:
+        raise InvalidRequest(found)
+    generate = message if isinstance(message, scheduler_pb2.GenerateRequest) else scheduler_pb2.GenerateRequest()
+    return Request(
+        request_id=message.request_id or uuid.uuid4().hex,
+        prompt=prompt_of(message),
+        sampling=sampling_from_proto(message.sampling),
+        stopping=stopping_of(message),
+        output=Output(optional(generate.output, "logprobs"), generate.output.echo, generate.output.include_rounds),
+        speculation=hint_of(message.speculation),
+        prompt_class=message.prompt_class or None,
+        tenant=message.tenant,
+        priority=generate.priority,
+        deadline_seconds=deadline_seconds,
+    )
