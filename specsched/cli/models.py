@@ -106,6 +106,7 @@ def distill(
     objective: Annotated[
         str, typer.Option(help="auto, forward_kl, reverse_kl, total_variation or mixed; auto measures.")
     ] = "auto",
+    cache: Annotated[Path | None, typer.Option(help="Keeps the target's text for the next draft of it.")] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
@@ -125,6 +126,7 @@ def distill(
         shape=DraftShape(width=width, layers=layers, mlp=mlp, heads=heads),
         start=start,
         objective=objective,
+        cache=cache,
         seed=seed,
         device=device,
     )

@@ -43,7 +43,7 @@ class DraftJob:
     seed: int = 0
     device: str = "cpu"
     cache: Path | None = None
-    """Keeps taught traces, so that several drafts learn from one generation."""
+    """Keeps taught traces by class, so that several drafts learn from one generation."""
 
 
 def make_draft(job: DraftJob, report: Report, say: Say = lambda _: None) -> Mapping[tuple[str, float], float]:
@@ -99,13 +99,21 @@ def _taught(
     samples = draw_samples(target, chosen, per_class, TEMPERATURES, max_prompt_tokens=longest, seed=job.seed)
     if not samples:
         raise CorpusError(f"{job.prompts}: no prompt fits into {longest} tokens")
-    file = None if job.cache is None else job.cache / f"{_digest(job, samples)}.pt"
-    if file is not None and file.exists():
+    classes = sorted({category for category, _ in samples})
+    return [one for c in classes for one in _taught_class(job, target, [s for s in samples if s[0] == c], say)]
+
+
+def _taught_class(
+    job: DraftJob, target: LanguageModel, samples: Sequence[tuple[str, Sample]], say: Say
+) -> list[TaughtTrace]:
+    if job.cache is None:
+        return _generate(job, target, samples, say)
+    file = job.cache / f"{_digest(job, samples)}.pt"
+    if file.exists():
         return load_taught(file)
     taught = _generate(job, target, samples, say)
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_taught(file, taught)
+    job.cache.mkdir(parents=True, exist_ok=True)
+    save_taught(file, taught)
     return taught
 
 
@@ -117,7 +125,7 @@ def _generate(
     def count(tokens: int) -> None:
         nonlocal written
         written += tokens
-        say(f"the target writes: {written:,} tokens")
+        say(f"the target writes, {samples[0][0]}: {written:,} tokens")
 
     writer = _fast(job, target)
     settings = GenerationSettings(max_new_tokens=job.max_new_tokens, seed=job.seed)

@@ -1,5 +1,6 @@
 """Prompts by class: from a corpus, from a folder of JSON lines, or from one file."""
 
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -52,11 +53,11 @@ def draw_samples(
 ) -> list[tuple[str, Sample]]:
     """(class, sample): up to `per_class` random prompts of each class, the temperatures taken in turn.
 
-    Prompts that are longer than `max_prompt_tokens` are passed over.
+    A class's draw depends on no other class. Prompts that are longer than `max_prompt_tokens` are passed over.
     """
     drawn: list[tuple[str, Sample]] = []
-    for index, (category, texts) in enumerate(sorted(prompts.items())):
-        order = np.random.default_rng((seed, index)).permutation(len(texts))
+    for category, texts in sorted(prompts.items()):
+        order = np.random.default_rng((seed, zlib.crc32(category.encode()))).permutation(len(texts))
         fitting = (ids for i in order if len(ids := model.prompt_ids(texts[i])) <= max_prompt_tokens)
         for number, ids in zip(range(per_class), fitting, strict=False):
             drawn.append((category, Sample(tuple(ids), temperatures[number % len(temperatures)])))
