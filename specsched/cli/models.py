@@ -8,7 +8,7 @@ import typer
 from specsched.cli.output import console, one_line_errors, print_json, print_table
 
 if TYPE_CHECKING:
-    from specsched.modelkit.evaluate import Evaluation
+    from specsched.modelkit.evaluate_pool import PoolEvaluation
 
 app = typer.Typer(no_args_is_help=True, help="List, check, train, distil and evaluate models.")
 
@@ -146,6 +146,7 @@ def evaluate(
     data: DataOption = None,
     per_class: Annotated[int, typer.Option(help="Prompts per class.")] = 40,
     max_new_tokens: Annotated[int, typer.Option(help="Longest completion.")] = 128,
+    measured: Annotated[int, typer.Option(help="Prompts per class to run with the engine; 0 leaves it out.")] = 2,
     plots: Annotated[Path | None, typer.Option(help="Folder for plots.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write tables and checks to this file.")] = None,
     seed: SeedOption = 0,
@@ -155,8 +156,8 @@ def evaluate(
 
     from specsched.modelkit.report import make_report
 
-    evaluation, homes = _evaluate(pool, data, per_class, max_new_tokens, seed)
-    report = make_report(evaluation, homes)
+    found, homes = _evaluate(pool, data, per_class, max_new_tokens, seed, measured)
+    report = make_report(found.evaluation, homes, found.speedups)
     for table in report.tables.values():
         print_table(table.title, table.columns, table.rows)
     checks = [(c.name, c.value, c.bar, "yes" if c.holds else "[red]no") for c in report.checks]
@@ -166,7 +167,7 @@ def evaluate(
     if plots:
         from specsched.modelkit.plots import plot_evaluation
 
-        console.print("plots: " + ", ".join(str(file) for file in plot_evaluation(evaluation, plots)))
+        console.print("plots: " + ", ".join(str(file) for file in plot_evaluation(found.evaluation, plots)))
 
 
 @app.command("recommend")
@@ -185,8 +186,8 @@ def recommend_pool(
 
     from specsched.modelkit.recommend import recommend
 
-    evaluation, _ = _evaluate(pool, data, per_class, max_new_tokens, seed)
-    found = recommend(evaluation)
+    evaluated, _ = _evaluate(pool, data, per_class, max_new_tokens, seed)
+    found = recommend(evaluated.evaluation)
     if as_json:
         print_json(asdict(found))
         return
@@ -199,16 +200,16 @@ def recommend_pool(
 
 
 def _evaluate(
-    pool: Path | None, data: Path | None, per_class: int, max_new_tokens: int, seed: int
-) -> tuple["Evaluation", dict[str, tuple[str, str]]]:
+    pool: Path | None, data: Path | None, per_class: int, max_new_tokens: int, seed: int, measured: int = 0
+) -> tuple["PoolEvaluation", dict[str, tuple[str, str]]]:
     from specsched.modelkit.evaluate_pool import EvaluationJob, evaluate_pool, homes_of
     from specsched.pool.manifest import default_manifest, load_pool
 
     members = load_pool(pool or default_manifest())
-    job = EvaluationJob(data or _own_prompts(), per_class, max_new_tokens, seed)
+    job = EvaluationJob(data or _own_prompts(), per_class, max_new_tokens, seed, measured=measured)
     with console.status("loading") as status:
-        evaluation = evaluate_pool(members, job, status.update)
-    return evaluation, homes_of(members, evaluation.classes)
+        found = evaluate_pool(members, job, status.update)
+    return found, homes_of(members, found.evaluation.classes)
 
 
 def _own_prompts() -> Path:

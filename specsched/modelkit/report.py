@@ -11,7 +11,8 @@ import torch
 import transformers
 
 from specsched.modelkit.evaluate import Evaluation, Key
-from specsched.modelkit.goodput import Headroom, headroom, marginal_goodput
+from specsched.modelkit.goodput import PLAIN, Headroom, headroom, marginal_goodput
+from specsched.modelkit.measure import SpeedUp
 from specsched.policy.base import Arm
 
 HEADROOM_BAR = 0.08
@@ -79,12 +80,17 @@ def environment() -> dict[str, Value]:
     }
 
 
-def make_report(evaluation: Evaluation, homes: Mapping[str, tuple[str, str]] | None = None) -> Report:
+def make_report(
+    evaluation: Evaluation,
+    homes: Mapping[str, tuple[str, str]] | None = None,
+    speedups: Mapping[str, SpeedUp] | None = None,
+) -> Report:
     """Tables and checks of an evaluation.
 
     Args:
         evaluation: What was measured.
         homes: Specialist → (its class, the general draft of its size), for the check at home.
+        speedups: Class → what was measured with the engine.
     """
     sober = evaluation.without_loops()
     tables = {
@@ -97,6 +103,8 @@ def make_report(evaluation: Evaluation, homes: Mapping[str, tuple[str, str]] | N
         "goodput_without_loops": _goodput(sober, "Best static arm, looping outputs left out"),
         "marginal_goodput": _marginal(evaluation),
     }
+    if speedups:
+        tables["speedup"] = _speedup(sober, speedups)
     return Report(
         tables, [*_headroom_checks(evaluation, sober), *_acceptance_checks(sober), *_home_checks(sober, homes or {})]
     )
@@ -158,6 +166,16 @@ def _goodput(evaluation: Evaluation, title: str) -> Table:
         ]
         rows.append(["all", temperature, _arm(found.global_arm), found.over_plain, found.global_goodput / plain])
     return Table(title, ("class", "temperature", "best_arm", "over_plain", "global_arm_over_plain"), rows)
+
+
+def _speedup(sober: Evaluation, speedups: Mapping[str, SpeedUp]) -> Table:
+    table = sober.goodputs(0.0)
+    rows: list[Sequence[Value]] = [
+        [name, _arm(one.arm), table[name][one.arm] / table[name][PLAIN], one.over_plain]
+        for name, one in speedups.items()
+    ]
+    columns = ("class", "arm", "predicted_over_plain", "measured_over_plain")
+    return Table("Speed-up of the best arm, greedy, looping outputs left out", columns, rows)
 
 
 def _marginal(evaluation: Evaluation) -> Table:

@@ -8,7 +8,7 @@ from specsched.errors import PoolError
 from specsched.modelkit.check import check_pool
 from specsched.modelkit.draft import DraftShape, build_draft
 from specsched.modelkit.evaluate import Evaluation
-from specsched.modelkit.evaluate_pool import EvaluationJob, evaluate_pool, homes_of
+from specsched.modelkit.evaluate_pool import EvaluationJob, PoolEvaluation, evaluate_pool, homes_of
 from specsched.modelkit.export import export
 from specsched.modelkit.language_model import load_language_model
 from specsched.modelkit.listing import list_pool
@@ -40,8 +40,13 @@ def pool(target_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pool:
 
 
 @pytest.fixture(scope="module")
-def evaluation(pool: Pool, corpus: Path) -> Evaluation:
-    return evaluate_pool(pool, EvaluationJob(corpus, per_class=4, max_new_tokens=20))
+def evaluated(pool: Pool, corpus: Path) -> PoolEvaluation:
+    return evaluate_pool(pool, EvaluationJob(corpus, per_class=4, max_new_tokens=20, measured=1))
+
+
+@pytest.fixture
+def evaluation(evaluated: PoolEvaluation) -> Evaluation:
+    return evaluated.evaluation
 
 
 def test_the_twin_is_accepted_and_the_stranger_is_not(evaluation):
@@ -52,8 +57,8 @@ def test_the_twin_is_accepted_and_the_stranger_is_not(evaluation):
         assert cell.hazards("twin")[0] == pytest.approx(1, abs=0.05)
 
 
-def test_the_report_is_json_with_every_check_named(pool, evaluation):
-    report = make_report(evaluation, homes_of(pool, evaluation.classes))
+def test_the_report_is_json_with_every_check_named(pool, evaluation, evaluated):
+    report = make_report(evaluation, homes_of(pool, evaluation.classes), evaluated.speedups)
     tree = json.loads(json.dumps(report.as_json("specsched models evaluate")))
     assert set(tree) == {"command", "environment", "tables", "checks"}
     checks = {check["name"]: check for check in tree["checks"]}
@@ -61,6 +66,7 @@ def test_the_report_is_json_with_every_check_named(pool, evaluation):
         checks
     )
     assert checks["chat_over_twin_at_home"]["holds"] is False
+    assert [row["class"] for row in tree["tables"]["speedup"]] == ["chat", "math"]
     assert tree["tables"]["acceptance"][0]["best"] == "twin"
     assert all(row["milliseconds"] >= 0 for row in tree["tables"]["costs"])
 
