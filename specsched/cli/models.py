@@ -8,7 +8,7 @@ import typer
 from specsched.cli.output import console, one_line_errors, print_json, print_table
 
 if TYPE_CHECKING:
-    from specsched.modelkit.evaluate_pool import PoolEvaluation
+    from specsched.modelkit.evaluate_pool import EvaluationJob, PoolEvaluation
 
 app = typer.Typer(no_args_is_help=True, help="List, check, train, distil and evaluate models.")
 
@@ -147,6 +147,7 @@ def evaluate(
     per_class: Annotated[int, typer.Option(help="Prompts per class.")] = 40,
     max_new_tokens: Annotated[int, typer.Option(help="Longest completion.")] = 128,
     measured: Annotated[int, typer.Option(help="Prompts per class to run with the engine; 0 leaves it out.")] = 2,
+    corpus: Annotated[Path | None, typer.Option(help="Corpus whose valid split gives held-out losses.")] = None,
     plots: Annotated[Path | None, typer.Option(help="Folder for plots.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write tables and checks to this file.")] = None,
     seed: SeedOption = 0,
@@ -154,10 +155,12 @@ def evaluate(
     """Measure acceptance class × draft × temperature, hazards, step costs, and what adapting can gain."""
     import json
 
+    from specsched.modelkit.evaluate_pool import EvaluationJob
     from specsched.modelkit.report import make_report
 
-    found, homes = _evaluate(pool, data, per_class, max_new_tokens, seed, measured)
-    report = make_report(found.evaluation, homes, found.speedups)
+    job = EvaluationJob(data or _own_prompts(), per_class, max_new_tokens, seed=seed, measured=measured, corpus=corpus)
+    found, homes = _evaluate(pool, job)
+    report = make_report(found.evaluation, homes, found.speedups, found.losses)
     for table in report.tables.values():
         print_table(table.title, table.columns, table.rows)
     checks = [(c.name, c.value, c.bar, "yes" if c.holds else "[red]no") for c in report.checks]
@@ -184,9 +187,10 @@ def recommend_pool(
     """Say which drafts to keep and which γ to allow, from the same evaluation."""
     from dataclasses import asdict
 
+    from specsched.modelkit.evaluate_pool import EvaluationJob
     from specsched.modelkit.recommend import recommend
 
-    evaluated, _ = _evaluate(pool, data, per_class, max_new_tokens, seed)
+    evaluated, _ = _evaluate(pool, EvaluationJob(data or _own_prompts(), per_class, max_new_tokens, seed=seed))
     found = recommend(evaluated.evaluation)
     if as_json:
         print_json(asdict(found))
@@ -199,14 +203,11 @@ def recommend_pool(
     console.print(f"predicted: {found.over_plain:.2f} × plain decoding")
 
 
-def _evaluate(
-    pool: Path | None, data: Path | None, per_class: int, max_new_tokens: int, seed: int, measured: int = 0
-) -> tuple["PoolEvaluation", dict[str, tuple[str, str]]]:
-    from specsched.modelkit.evaluate_pool import EvaluationJob, evaluate_pool, homes_of
+def _evaluate(pool: Path | None, job: "EvaluationJob") -> tuple["PoolEvaluation", dict[str, tuple[str, str]]]:
+    from specsched.modelkit.evaluate_pool import evaluate_pool, homes_of
     from specsched.pool.manifest import default_manifest, load_pool
 
     members = load_pool(pool or default_manifest())
-    job = EvaluationJob(data or _own_prompts(), per_class, max_new_tokens, seed, measured=measured)
     with console.status("loading") as status:
         found = evaluate_pool(members, job, status.update)
     return found, homes_of(members, found.evaluation.classes)

@@ -1,8 +1,10 @@
 """Workers behind gRPC: Unix sockets on this host, TCP elsewhere."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Any, Self
 
 import grpc
 import structlog
@@ -38,15 +40,13 @@ class WorkerConnection:
         self.outstanding = Outstanding(address)
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
-        self._health = health_pb2_grpc.HealthStub(self._channel)
+        self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its stubs know no aio
 
     async def watch(self, changed: asyncio.Event) -> None:
         """Follow the worker's health for ever; sets `changed` when it becomes ready."""
         while True:
-            try:
+            with contextlib.suppress(grpc.aio.AioRpcError):  # not there, or gone: said once below, tried again
                 await self._follow(changed)
-            except grpc.aio.AioRpcError:
-                pass  # not there, or gone: said once below, tried again
             self._lost()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
@@ -99,7 +99,7 @@ class GrpcDispatcher:
         self._changed = asyncio.Event()
         self._watches: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> "GrpcDispatcher":
+    async def __aenter__(self) -> Self:
         """Connect."""
         self._connections = [WorkerConnection(address) for address in self._addresses]
         self._watches = [asyncio.create_task(each.watch(self._changed)) for each in self._connections]

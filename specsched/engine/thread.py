@@ -5,7 +5,7 @@ import queue
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from specsched.engine.base import EngineCore
 from specsched.engine.outbox import Outbox
@@ -27,6 +27,7 @@ class EngineThread:
         self._loaded: Future[WorkerInfo] = Future()
         self._ended: Future[None] = Future()
         self._outboxes: dict[str, Outbox] = {}
+        self._empty = asyncio.Event()
         self._stopping = False
         self._draining = False
 
@@ -34,6 +35,13 @@ class EngineThread:
         """Start the thread and wait until the models are loaded; raises what loading raised."""
         self._thread.start()
         return await asyncio.wrap_future(self._loaded)
+
+    @property
+    def info(self) -> WorkerInfo:
+        """What the engine said of itself when it was loaded; raises Unavailable before."""
+        if not self._loaded.done() or self._loaded.exception() is not None:
+            raise Unavailable("the models are not loaded", retry_after_seconds=1.0)
+        return self._loaded.result()
 
     async def ended(self) -> None:
         """Wait until the thread has ended; raises what ended it, if that was an error."""
@@ -49,8 +57,8 @@ class EngineThread:
     async def drain(self) -> None:
         """Refuse new jobs; return when no row is left."""
         self._draining = True
-        while self._outboxes:
-            await asyncio.sleep(0.02)
+        if self._outboxes:
+            await self._empty.wait()
 
     async def set_draft_state(self, draft_model: str, *, active: bool) -> None:
         """Use, or stop using, a draft from the next round on."""
@@ -65,7 +73,7 @@ class EngineThread:
             WorkerLost: the engine died.
         """
         if self._draining:
-            raise Unavailable("this worker is draining", retry_after_seconds=1.0)
+            raise Unavailable(f"{self.info.worker_id} is draining", retry_after_seconds=1.0)
         name = job.request_id
         outbox = Outbox(
             pause=lambda: self._post(lambda engine: engine.pause(name)),
@@ -73,11 +81,14 @@ class EngineThread:
         )
         await self._ask(lambda engine: engine.submit(job, outbox.put))
         self._outboxes[name] = outbox
+        self._empty.clear()
         try:
             async for chunk in outbox.chunks():
                 yield chunk
         finally:
             del self._outboxes[name]
+            if not self._outboxes:
+                self._empty.set()
             self._post(lambda engine: engine.cancel(name))
 
     # ------------------------------------------------------------------------------------------- on the thread
@@ -130,9 +141,9 @@ class EngineThread:
                 answer.set_exception(error)
 
         self._post(command)
-        asked = asyncio.wrap_future(answer)
-        gone = asyncio.wrap_future(self._ended)
-        await asyncio.wait({asked, asyncio.shield(gone)}, return_when=asyncio.FIRST_COMPLETED)
+        asked: asyncio.Future[Any] = asyncio.wrap_future(answer)
+        ended: asyncio.Future[Any] = asyncio.shield(asyncio.wrap_future(self._ended))
+        await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
         if not asked.done():
             raise WorkerLost("the engine has ended")
-        return asked.result()
+        return answer.result()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from specsched.engine.engine import Engine
 from specsched.engine.load import load_engine
@@ -10,9 +11,11 @@ from specsched.engine.settings import EngineSettings
 from specsched.modelkit.evaluate import Evaluation, Say, evaluate
 from specsched.modelkit.generation import GenerationSettings
 from specsched.modelkit.goodput import headroom, round_costs
+from specsched.modelkit.held_out import held_out_losses
 from specsched.modelkit.language_model import LanguageModel, load_language_model
 from specsched.modelkit.measure import PinnedController, SpeedUp, measure
 from specsched.modelkit.prompts import both_temperatures, draw_samples, load_prompts
+from specsched.modelkit.tokens import load_documents
 from specsched.pool.manifest import Pool
 from specsched.pool.weights import verify_weights
 
@@ -30,6 +33,8 @@ class EvaluationJob:
     seed: int = 0
     max_prompt_tokens: int = 1_024
     split: str = "valid"
+    corpus: Path | None = None
+    """For held-out losses: `<class>/valid.jsonl[.zst]`."""
     measured: int = 0
     """Prompts per class on which the best arm is run against plain decoding."""
 
@@ -41,6 +46,8 @@ class PoolEvaluation:
     evaluation: Evaluation
     speedups: Mapping[str, SpeedUp]
     """Class → measured; empty when nothing was measured."""
+    losses: Mapping[str, Mapping[str, float]]
+    """Model → class → held-out loss; empty when no corpus was given."""
 
 
 def evaluate_pool(pool: Pool, job: EvaluationJob, say: Say = lambda _: None) -> PoolEvaluation:
@@ -64,11 +71,23 @@ def evaluate_pool(pool: Pool, job: EvaluationJob, say: Say = lambda _: None) -> 
     drawn = draw_samples(target, prompts, job.per_class, (0.0,), max_prompt_tokens=longest, seed=job.seed)
     generation = GenerationSettings(max_new_tokens=job.max_new_tokens, rows=32, seed=job.seed)
     found = evaluate(target, drafts, both_temperatures(drawn, TEMPERATURES), costs, generation, say)
-    return PoolEvaluation(found, _measure(engine, controller, found, job.measured, say))
+    speedups = _measure(engine, controller, found, job.measured, say)
+    return PoolEvaluation(found, speedups, _losses(job, {pool.target.id: target, **drafts}, say))
 
 
 def _draft(path: Path | None) -> LanguageModel | None:
     return None if path is None else load_language_model(path)
+
+
+def _losses(job: EvaluationJob, models: Mapping[str, LanguageModel | None], say: Say) -> dict[str, dict[str, float]]:
+    if job.corpus is None:
+        return {}
+    say("held-out losses")
+    with TemporaryDirectory() as folder:
+        real = {name: model for name, model in models.items() if model is not None}
+        tokenizer = next(iter(real.values())).path / "tokenizer.json"
+        valid = load_documents(job.corpus, "valid", tokenizer, Path(folder))
+        return {name: held_out_losses(model, valid) for name, model in real.items()}
 
 
 def _measure(

@@ -84,6 +84,7 @@ def make_report(
     evaluation: Evaluation,
     homes: Mapping[str, tuple[str, str]] | None = None,
     speedups: Mapping[str, SpeedUp] | None = None,
+    losses: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Report:
     """Tables and checks of an evaluation.
 
@@ -91,6 +92,7 @@ def make_report(
         evaluation: What was measured.
         homes: Specialist → (its class, the general draft of its size), for the check at home.
         speedups: Class → what was measured with the engine.
+        losses: Model → class → held-out loss.
     """
     sober = evaluation.without_loops()
     tables = {
@@ -105,6 +107,8 @@ def make_report(
     }
     if speedups:
         tables["speedup"] = _speedup(sober, speedups)
+    if losses:
+        tables["held_out_loss"] = _losses(losses)
     return Report(
         tables, [*_headroom_checks(evaluation, sober), *_acceptance_checks(sober), *_home_checks(sober, homes or {})]
     )
@@ -176,6 +180,12 @@ def _speedup(sober: Evaluation, speedups: Mapping[str, SpeedUp]) -> Table:
     ]
     columns = ("class", "arm", "predicted_over_plain", "measured_over_plain")
     return Table("Speed-up of the best arm, greedy, looping outputs left out", columns, rows)
+
+
+def _losses(losses: Mapping[str, Mapping[str, float]]) -> Table:
+    classes = next(iter(losses.values()))
+    rows: list[Sequence[Value]] = [[name, *(of_model[name] for of_model in losses.values())] for name in classes]
+    return Table("Held-out loss, nats a token", ("class", *losses), rows)
 
 
 def _marginal(evaluation: Evaluation) -> Table:

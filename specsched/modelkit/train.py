@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from specsched.modelkit import attention
 from specsched.modelkit.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from specsched.modelkit.held_out import mean_loss
 from specsched.modelkit.loss import next_token_loss
 from specsched.modelkit.optimizer import Optimizers, OptimizerSettings
 from specsched.modelkit.packing import PackedStream
@@ -107,11 +108,12 @@ class Trainer:
         return Progress(self._step, self._tokens, time.monotonic() - started, sum(losses) / parts, window)
 
     def _backward(self, windows: np.ndarray[Any, np.dtype[np.int64]], parts: int) -> float:
-        loss = self._loss(torch.from_numpy(windows).to(self._device))
+        loss = self._loss(torch.from_numpy(windows))
         (loss / parts).backward()
         return float(loss.detach())
 
     def _loss(self, ids: Tensor) -> Tensor:  # [B, T]
+        ids = ids.to(self._device)
         with self._precision():
             hidden = self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state
             half = hidden.to(torch.bfloat16) if self.settings.mixed_precision else hidden
@@ -128,14 +130,10 @@ class Trainer:
         started = time.monotonic()
         window = self.settings.window(self._tokens)
         self.model.eval()
-        losses = {name: self._held_out(documents, window, tokens_per_class) for name, documents in self._valid.items()}
+        losses = {name: mean_loss(self._loss, d, window, tokens_per_class) for name, d in self._valid.items()}
         self.model.train()
         mean = sum(losses.values()) / max(1, len(losses))
         return Progress(self._step, self._tokens, time.monotonic() - started, mean, window, losses)
-
-    def _held_out(self, documents: Documents, window: int, tokens: int) -> float:
-        batches = list(_windows(documents, window, tokens, max(1, self.settings.micro_tokens // window)))
-        return sum(float(self._loss(ids.to(self._device))) * len(ids) for ids in batches) / sum(map(len, batches))
 
     def save(self) -> None:
         """Write a checkpoint."""
@@ -164,10 +162,3 @@ class Trainer:
     @property
     def _identity(self) -> str:
         return json.dumps(asdict(self.settings), sort_keys=True)
-
-
-def _windows(documents: Documents, window: int, tokens: int, rows: int) -> Iterator[Tensor]:
-    count = max(1, min(tokens, len(documents.ids)) // window)
-    length = min(window, len(documents.ids))
-    flat = torch.from_numpy(np.asarray(documents.ids[: count * length], dtype=np.int64))
-    yield from flat.view(-1, length).split(rows)

@@ -64,7 +64,7 @@ def _guarded_stream(
                 yield message
         except (asyncio.CancelledError, grpc.aio.AbortError):
             raise
-        except Exception as error:  # the border: everything becomes a status
+        except Exception as error:  # noqa: BLE001 - the border: everything becomes a status
             await _abort(context, error)
 
     return handle

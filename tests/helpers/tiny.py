@@ -33,11 +33,14 @@ ARCHITECTURES: Mapping[str, dict[str, object]] = {
 }
 
 
-def tiny_network(kind: str = "llama", *, vocab: int = 64, seed: int = 0, spread: float = 0.6) -> PreTrainedModel:
+def tiny_network(
+    kind: str = "llama", *, vocab: int = 64, seed: int = 0, spread: float = 0.6, max_positions: int | None = None
+) -> PreTrainedModel:
     """A random network whose laws are far from flat, so that wrong tokens show."""
     torch.manual_seed(seed)
     special = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
-    config = CONFIG_MAPPING[kind](vocab_size=vocab, initializer_range=spread, **special, **ARCHITECTURES[kind])
+    shape = ARCHITECTURES[kind] | ({"max_position_embeddings": max_positions} if max_positions else {})
+    config = CONFIG_MAPPING[kind](vocab_size=vocab, initializer_range=spread, **special, **shape)
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
 
 

@@ -41,7 +41,7 @@ def pool(target_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pool:
 
 @pytest.fixture(scope="module")
 def evaluated(pool: Pool, corpus: Path) -> PoolEvaluation:
-    return evaluate_pool(pool, EvaluationJob(corpus, per_class=4, max_new_tokens=20, measured=1))
+    return evaluate_pool(pool, EvaluationJob(corpus, per_class=4, max_new_tokens=20, measured=1, corpus=corpus))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_the_twin_is_accepted_and_the_stranger_is_not(evaluation):
 
 
 def test_the_report_is_json_with_every_check_named(pool, evaluation, evaluated):
-    report = make_report(evaluation, homes_of(pool, evaluation.classes), evaluated.speedups)
+    report = make_report(evaluation, homes_of(pool, evaluation.classes), evaluated.speedups, evaluated.losses)
     tree = json.loads(json.dumps(report.as_json("specsched models evaluate")))
     assert set(tree) == {"command", "environment", "tables", "checks"}
     checks = {check["name"]: check for check in tree["checks"]}
@@ -67,6 +67,8 @@ def test_the_report_is_json_with_every_check_named(pool, evaluation, evaluated):
     )
     assert checks["chat_over_twin_at_home"]["holds"] is False
     assert [row["class"] for row in tree["tables"]["speedup"]] == ["chat", "math"]
+    losses = {row["class"]: row for row in tree["tables"]["held_out_loss"]}
+    assert losses["chat"]["big"] == pytest.approx(losses["chat"]["twin"])
     assert tree["tables"]["acceptance"][0]["best"] == "twin"
     assert all(row["milliseconds"] >= 0 for row in tree["tables"]["costs"])
 

@@ -1,0 +1,69 @@
+"""The scheduler process: the public server, from start to drained end."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from specsched.dispatch.base import Dispatcher
+from specsched.scheduler.scheduler import Scheduler
+from specsched.server.servicer import SchedulerServicer
+from specsched.v1 import admin_pb2, scheduler_pb2, telemetry_pb2
+from specsched.wire.serving import GrpcServer
+
+log = structlog.get_logger()
+
+_HEALTH_SECONDS = 0.1
+
+
+async def run_server(
+    server: GrpcServer,
+    scheduler: Scheduler,
+    dispatcher: Dispatcher,
+    *,
+    drain_seconds: float,
+    failed: Callable[[], Awaitable[None]],
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Args:
+        server: Bound, not started.
+        scheduler: Takes the requests.
+        dispatcher: Says whether a worker is ready; health follows it.
+        drain_seconds: Time that running requests are given at the end.
+        failed: Raises when the service can never work; else does not return.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    server.add(scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"], SchedulerServicer(scheduler))
+    for module, name in ((admin_pb2, "AdminService"), (telemetry_pb2, "TelemetryService")):
+        server.add(module.DESCRIPTOR.services_by_name[name], object())  # offered by name only: UNIMPLEMENTED, clearly
+    await server.start()
+    log.info("listening", address=server.address)
+    tasks = [asyncio.ensure_future(task) for task in (stop.wait(), failed(), _follow_health(server, dispatcher))]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        await server.set_serving(serving=False)
+        log.info("draining", running=scheduler.running, seconds=drain_seconds)
+        await scheduler.drain(drain_seconds)
+        log.info("stopped")
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.stop(0.5)
+
+
+async def _follow_health(server: GrpcServer, dispatcher: Dispatcher) -> None:
+    """SERVING while a worker is ready; said only when it changes."""
+    serving = False
+    while True:
+        if serving != bool(dispatcher.workers()):
+            serving = not serving
+            await server.set_serving(serving=serving)
+            log.info("health", serving=serving)
+        await asyncio.sleep(_HEALTH_SECONDS)

@@ -1,0 +1,92 @@
+"""SchedulerService: the wire on one side, the scheduler on the other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from importlib.metadata import version
+
+from specsched.errors import DeadlinePassed, InvalidRequest, Violation
+from specsched.records import Completion
+from specsched.scheduler.scheduler import Scheduler
+from specsched.v1 import scheduler_pb2
+from specsched.wire.answer import completion_to_proto, text_chunk_to_proto
+from specsched.wire.plan import decision_to_proto, plan_to_proto
+from specsched.wire.request import request_from_proto
+from specsched.wire.rpc import Context
+from specsched.wire.worker import load_to_proto, model_to_proto
+
+
+class SchedulerServicer:
+    """Answers callers. Methods raise; `wire.rpc` turns what they raise into status."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    async def Generate(  # noqa: N802 - the RPC's name
+        self, message: scheduler_pb2.GenerateRequest, context: Context
+    ) -> AsyncIterator[scheduler_pb2.GenerateResponse]:
+        """Stream a completion."""
+        self._check_model(message.model)
+        request = request_from_proto(message, self._scheduler.prompt_classes, context.time_remaining())
+        try:
+            async with (
+                asyncio.timeout(request.deadline_seconds),
+                aclosing(self._scheduler.generate(request)) as answers,
+            ):
+                async for answer in answers:
+                    if isinstance(answer, Completion):
+                        yield completion_to_proto(request.request_id, answer)
+                    else:
+                        yield text_chunk_to_proto(answer, include_round=request.output.include_rounds)
+        except TimeoutError:
+            raise DeadlinePassed("the deadline passed before the completion was whole") from None
+
+    async def Decide(  # noqa: N802
+        self, message: scheduler_pb2.DecideRequest, context: Context
+    ) -> scheduler_pb2.DecideResponse:
+        """Explain a decision."""
+        self._check_model(message.model)
+        request = request_from_proto(message, self._scheduler.prompt_classes, context.time_remaining())
+        decision = await self._scheduler.decide(request)
+        return scheduler_pb2.DecideResponse(
+            request_id=request.request_id,
+            decision=decision_to_proto(decision),
+            plan=plan_to_proto(decision.plan, scores=True),
+        )
+
+    async def Abort(  # noqa: N802
+        self, message: scheduler_pb2.AbortRequest, _context: Context
+    ) -> scheduler_pb2.AbortResponse:
+        """End a running request."""
+        self._scheduler.abort(message.request_id)
+        return scheduler_pb2.AbortResponse()
+
+    async def GetModelInfo(  # noqa: N802
+        self, _message: scheduler_pb2.GetModelInfoRequest, _context: Context
+    ) -> scheduler_pb2.GetModelInfoResponse:
+        """Describe the pool."""
+        worker = self._scheduler.worker()
+        return scheduler_pb2.GetModelInfoResponse(
+            target=model_to_proto(worker.target),
+            drafts=[model_to_proto(draft) for draft in worker.drafts],
+            max_context_tokens=worker.max_context_tokens,
+            vocab_size=worker.vocab_size,
+            prompt_classes=self._scheduler.prompt_classes,
+            server_version=version("specsched"),
+        )
+
+    async def GetLoads(  # noqa: N802
+        self, _message: scheduler_pb2.GetLoadsRequest, _context: Context
+    ) -> scheduler_pb2.GetLoadsResponse:
+        """Say how busy everything is."""
+        loads = self._scheduler.loads()
+        return scheduler_pb2.GetLoadsResponse(
+            running_requests=self._scheduler.running,
+            queued_requests=sum(load.waiting_rows for load in loads),
+            workers=[load_to_proto(load) for load in loads],
+        )
+
+    def _check_model(self, name: str) -> None:
+        """An empty name means the only target."""
+        if name and name != (served := self._scheduler.worker().target.id):
+            raise InvalidRequest([Violation("model", f"{name!r} is not served; the target is {served!r}")])

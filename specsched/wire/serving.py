@@ -1,0 +1,64 @@
+"""What every gRPC server of ours has: a checked address, health, reflection where it is safe, parsed messages."""
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from specsched.errors import AddressInUse
+from specsched.wire.address import check_address, is_local
+from specsched.wire.rpc import service_handler
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class GrpcServer:
+    """A grpc.aio server with health. NOT_SERVING until told otherwise."""
+
+    def __init__(self, address: str, *, max_message_bytes: int, reflect: bool | None = None) -> None:
+        """Bind an address.
+
+        Args:
+            address: host:port, port 0 for a free one, or unix:PATH.
+            max_message_bytes: Largest message that is read.
+            reflect: Whether reflection answers; None: on addresses that only this machine reaches.
+
+        Raises:
+            ConfigError: no address.
+            AddressInUse: somebody listens there.
+        """
+        check_address(address)
+        options = (("grpc.max_receive_message_length", max_message_bytes), ("grpc.so_reuseport", 0))
+        self._server = grpc.aio.server(options=options)
+        self._health = health.aio.HealthServicer()
+        self._names: list[str] = []
+        self._reflect = is_local(address) if reflect is None else reflect
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise AddressInUse(f"cannot listen on {address}") from error
+        self.address = address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+
+    def add(self, service: ServiceDescriptor, servicer: object) -> None:
+        """Serve a service."""
+        self._server.add_generic_rpc_handlers((service_handler(service, servicer),))
+        self._names.append(service.full_name)
+
+    async def start(self) -> None:
+        """Listen; health is NOT_SERVING."""
+        if self._reflect:
+            names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+        await self.set_serving(serving=False)
+        await self._server.start()
+
+    async def set_serving(self, *, serving: bool) -> None:
+        """Say whether the services can be used."""
+        for name in ("", *self._names):
+            await self._health.set(name, SERVING if serving else NOT_SERVING)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Refuse new calls, let running ones end, cancel what is left after the grace."""
+        await self._server.stop(grace_seconds)

@@ -1,0 +1,48 @@
+"""WorkerService over an engine thread: the wire on one side, the engine on the other."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from specsched.engine.thread import EngineThread
+from specsched.errors import InvalidRequest, Violation
+from specsched.v1 import worker_pb2
+from specsched.wire.job import chunk_to_proto, job_from_proto
+from specsched.wire.rpc import Context
+from specsched.wire.worker import info_to_proto
+
+
+class WorkerServicer:
+    """Answers the scheduler."""
+
+    def __init__(self, thread: EngineThread) -> None:
+        self._thread = thread
+
+    async def Execute(  # noqa: N802 - the RPC's name
+        self, request: worker_pb2.ExecuteRequest, _context: Context
+    ) -> AsyncIterator[worker_pb2.ExecuteResponse]:
+        """Run one job; a cancelled call frees its row before the next round."""
+        async with aclosing(self._thread.execute(job_from_proto(request))) as chunks:
+            async for chunk in chunks:
+                yield chunk_to_proto(chunk)
+
+    async def Describe(  # noqa: N802
+        self, _request: worker_pb2.DescribeRequest, _context: Context
+    ) -> worker_pb2.DescribeResponse:
+        """Models, limits and costs."""
+        return info_to_proto(self._thread.info)
+
+    async def ApplyDraftState(  # noqa: N802
+        self, request: worker_pb2.ApplyDraftStateRequest, _context: Context
+    ) -> worker_pb2.ApplyDraftStateResponse:
+        """Use, or stop using, a draft."""
+        if request.draft_model not in {draft.id for draft in self._thread.info.drafts}:
+            raise InvalidRequest([Violation("draft_model", f"{request.draft_model!r} is not in the pool")])
+        await self._thread.set_draft_state(request.draft_model, active=request.active)
+        return worker_pb2.ApplyDraftStateResponse()
+
+    async def Drain(  # noqa: N802
+        self, _request: worker_pb2.DrainRequest, _context: Context
+    ) -> worker_pb2.DrainResponse:
+        """Refuse new jobs; answer when none is left."""
+        await self._thread.drain()
+        return worker_pb2.DrainResponse()
