@@ -52,9 +52,9 @@ def extract(text: str) -> Features:
 def _channel(hashes: Hashes, bits: int) -> NDArray[np.float32]:
     """Square roots of counts, scaled to length 1."""
     buckets = (hashes >> np.uint64(64 - bits)).astype(np.int64)
-    values = np.sqrt(np.bincount(buckets, minlength=1 << bits).astype(np.float32))
+    counts = np.bincount(buckets, minlength=1 << bits)
     # The length of square roots of counts is the square root of their sum.
-    return values / np.float32(max(len(hashes), 1) ** 0.5)
+    return np.sqrt(counts / max(len(hashes), 1)).astype(np.float32)
 
 
 def _normalised(text: str) -> Bytes:
@@ -80,7 +80,7 @@ def _character_hashes(data: Bytes) -> Hashes:
 
 
 def _word_hashes(data: Bytes) -> Hashes:
-    """Hashes of words and of neighbouring pairs. A word is a run of letters, digits and bytes beyond ASCII, or a mark."""
+    """Hashes of words and of neighbouring pairs; a word is a run of letters, digits and high bytes, or one mark."""
     kinds = _KINDS[data]
     first = np.ones(len(data), bool)
     first[1:] = (kinds[1:] == _MARK) | (kinds[1:] != kinds[:-1])
@@ -99,7 +99,7 @@ def _mixed(hashes: Hashes, family: int) -> Hashes:
 
 
 def _powers(count: int) -> Hashes:
-    return np.cumprod(np.concatenate(([np.uint64(1)], np.full(count - 1, _BASE))))
+    return np.cumprod(np.concatenate(([np.uint64(1)], np.full(count - 1, _BASE))), dtype=np.uint64)
 
 
 def _kinds() -> NDArray[np.int8]:
