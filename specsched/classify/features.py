@@ -1,10 +1,10 @@
-"""Prompt → hashed n-gram features, in numpy alone.
+"""Prompt → hashed word n-grams, in numpy alone.
 
-Four channels: character 3- to 5-grams and word uni- and bigrams of the prompt's head and tail, and the words of its
-first and its last few lines once more, because what an instruction asks for stands at one of the two ends and the
-middle is material. Each channel hashes into its own block of weights (the hashing trick, arXiv 0902.2206) and has
-length 1, so that long material cannot drown a short instruction. Every digit is a 0: a class is never about which
-number. The numbers in this file are part of an artefact's meaning; change one, raise LAYOUT.
+Three channels: word uni- and bigrams of the prompt's head and tail, and those of its first and of its last few lines
+once more, because what an instruction asks for stands at one of the two ends and the middle is material. Each channel
+hashes into its own block of weights (the hashing trick, arXiv 0902.2206) and has length 1, so that long material cannot
+drown a short instruction. Every digit is a 0: a class is never about which number. The numbers in this file are part of
+an artefact's meaning; change one, raise LAYOUT.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 LAYOUT = 1
 HEAD_BYTES, TAIL_BYTES = 1200, 400
 EDGE_BYTES = 160
-CHARACTER_ORDERS = (3, 4, 5)
-CHARACTER_BITS, WORD_BITS, EDGE_BITS = 14, 13, 12
-BUCKETS = (1 << CHARACTER_BITS) + (1 << WORD_BITS) + 2 * (1 << EDGE_BITS)
+WORD_BITS, EDGE_BITS = 15, 14
+BUCKETS = (1 << WORD_BITS) + 2 * (1 << EDGE_BITS)
 
 Bytes = NDArray[np.uint8]
 Hashes = NDArray[np.uint64]
@@ -39,7 +38,6 @@ def extract(text: str) -> Features:
     """Return a prompt's features. Any string will do, the empty one too."""
     data = _normalised(text)
     channels = (
-        _channel(_character_hashes(data), CHARACTER_BITS),
         _channel(_word_hashes(data), WORD_BITS),
         _channel(_word_hashes(data[:EDGE_BYTES]), EDGE_BITS),
         _channel(_word_hashes(data[-EDGE_BYTES:]), EDGE_BITS),
@@ -66,17 +64,6 @@ def _normalised(text: str) -> Bytes:
     blank = raw == ord(" ")
     repeated = blank[1:] & blank[:-1]
     return raw[np.concatenate(([True], ~repeated))]
-
-
-def _character_hashes(data: Bytes) -> Hashes:
-    """Polynomial hashes of every window of 3, 4 and 5 bytes: Σ_i byte_i · base^(n-i), rolled from order to order."""
-    wide = data.astype(np.uint64)
-    rolled, hashes = wide, []
-    for order in range(2, min(CHARACTER_ORDERS[-1], len(data)) + 1):
-        rolled = rolled[:-1] * _BASE + wide[order - 1 :]
-        if order in CHARACTER_ORDERS:
-            hashes.append(_mixed(rolled, order))
-    return np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
 
 
 def _word_hashes(data: Bytes) -> Hashes:

@@ -1,0 +1,92 @@
+"""Labelled prompts: JSON lines with `prompt`, `category` and `source`, plain or zstd-compressed."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from specsched.classify.base import PROMPT_CLASSES
+from specsched.errors import SetupError
+
+SUFFIXES = (".jsonl", ".jsonl.zst")
+
+
+class ExampleError(SetupError):
+    """A file of labelled prompts is missing or is not what it should be."""
+
+    reason = "EXAMPLES"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A prompt, its class, and the data set that it comes from."""
+
+    text: str
+    prompt_class: str
+    source: str
+
+
+def read_examples(path: Path) -> list[Example]:
+    """Read one file. A record that names no source belongs to its folder.
+
+    Raises:
+        ExampleError: unreadable file or line, named by number.
+    """
+    number = 0
+    examples = []
+    try:
+        with _open(path) as lines:
+            for number, line in enumerate(lines, start=1):  # noqa: B007  # the error below names it
+                examples.append(_example(json.loads(line), f"{path.parent.parent.name}/{path.parent.name}"))
+    except OSError as error:
+        raise ExampleError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ExampleError(f"{path}, line {number}: {error}") from error
+    return examples
+
+
+def training_examples(folder: Path) -> list[Example]:
+    """Read a folder's `train.jsonl[.zst]`.
+
+    Raises:
+        ExampleError: no such file, or a damaged one.
+    """
+    return [example for path in _files(folder, "train") for example in read_examples(path)]
+
+
+def test_examples(folder: Path) -> list[Example]:
+    """Read every file of a folder but `train.jsonl[.zst]`.
+
+    Raises:
+        ExampleError: no such file, or a damaged one.
+    """
+    return [example for path in _files(folder, "*") if path.stem[:6] != "train." for example in read_examples(path)]
+
+
+def _files(folder: Path, name: str) -> Iterator[Path]:
+    found = sorted(path for suffix in SUFFIXES for path in folder.glob(name + suffix))
+    if not found:
+        raise ExampleError(f"{folder}: no {name}.jsonl or {name}.jsonl.zst")
+    yield from found
+
+
+def _example(fields: Mapping[str, Any], home: str) -> Example:
+    prompt, prompt_class = fields["prompt"], fields["category"]
+    if not isinstance(prompt, str) or prompt_class not in PROMPT_CLASSES:
+        raise ValueError(f"no prompt, or not one of the classes: {prompt_class!r}")
+    return Example(prompt, prompt_class, _family(fields.get("source") or home))
+
+
+def _family(source: str) -> str:
+    """The data set, without the document in it: `SGD:dev1_00015` and `SGD test` are both `SGD`."""
+    return source.partition(":")[0].partition(" ")[0]
+
+
+def _open(path: Path) -> IO[str]:
+    if path.suffix != ".zst":
+        return path.open(encoding="utf-8")
+    import zstandard  # noqa: PLC0415  # an extra: plain files need none of it
+
+    return io.TextIOWrapper(zstandard.open(path, "rb"), encoding="utf-8")
