@@ -1,7 +1,7 @@
 """The project's own benchmark prompts: one file of JSON lines per class, in `prompts/` beside this module."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -55,16 +55,14 @@ def read_prompts(source: Traversable, prompt_class: str) -> tuple[BenchPrompt, .
         if not line.strip():
             continue
         try:
-            prompt = _prompt(line, prompt_class)
-            if prompt.id in prompts:
-                raise ValueError(f"id {prompt.id!r} stands twice")
+            prompt = _prompt(line, prompt_class, taken=prompts)
         except ValueError as error:
             raise SetupError(f"{source.name}, line {number}: {error}") from error
         prompts[prompt.id] = prompt
     return tuple(prompts.values())
 
 
-def _prompt(line: str, prompt_class: str) -> BenchPrompt:
+def _prompt(line: str, prompt_class: str, taken: Container[str]) -> BenchPrompt:
     record = json.loads(line)
     if not isinstance(record, dict) or set(record) != _FIELDS:
         raise ValueError(f"not an object with exactly the fields {', '.join(sorted(_FIELDS))}")
@@ -73,6 +71,8 @@ def _prompt(line: str, prompt_class: str) -> BenchPrompt:
     for field in ("id", "prompt"):
         if not isinstance(record[field], str) or not record[field].strip():
             raise ValueError(f"{field} is no text, or empty")
+    if record["id"] in taken:
+        raise ValueError(f"id {record['id']!r} stands twice")
     return BenchPrompt(record["id"], prompt_class, record["prompt"], _tags(record["tags"], record["prompt"]))
 
 
