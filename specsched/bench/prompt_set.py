@@ -71,9 +71,10 @@ def _prompt(line: str, prompt_class: str, taken: Container[str]) -> BenchPrompt:
     for field in ("id", "prompt"):
         if not isinstance(record[field], str) or not record[field].strip():
             raise ValueError(f"{field} is no text, or empty")
+    tags = _tags(record["tags"], record["prompt"])
     if record["id"] in taken:
         raise ValueError(f"id {record['id']!r} stands twice")
-    return BenchPrompt(record["id"], prompt_class, record["prompt"], _tags(record["tags"], record["prompt"]))
+    return BenchPrompt(record["id"], prompt_class, record["prompt"], tags)
 
 
 def _tags(tags: object, prompt: str) -> tuple[str, ...]:
