@@ -10,10 +10,16 @@ from specsched.config.load import load_config
 from specsched.config.tree import Config
 from specsched.pool.manifest import default_manifest
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="specsched.yaml; the built-in default when left out.")]
-PoolOption = Annotated[Path | None, typer.Option("--pool", help="Manifest of a pool; the reference pool when left out.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="specsched.yaml; the built-in default when left out.")
+]
+PoolOption = Annotated[
+    Path | None, typer.Option("--pool", help="Manifest of a pool; the reference pool when left out.")
+]
 ListenOption = Annotated[str | None, typer.Option("--listen", help="host:port or unix:PATH.")]
-AddressOption = Annotated[str | None, typer.Option("--address", help="A running server; without one the engine runs here.")]
+AddressOption = Annotated[
+    str | None, typer.Option("--address", help="A running server; without one the engine runs here.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LogOption = Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")]
 

@@ -42,7 +42,7 @@ async def _serve(config: Config, config_file: Path | None) -> None:
             max_message_bytes=config.server.max_message_bytes,
             reflect=config.server.reflection,
         )
-        dispatcher = GrpcDispatcher(())
+        dispatcher = GrpcDispatcher()
         scheduler = make_scheduler(config, manifest, dispatcher)  # before any worker starts: a bad pool ends it here
         if not addresses:
             backoff = Backoff(section.restart_backoff_seconds, section.restart_backoff_max_seconds)
@@ -51,9 +51,7 @@ async def _serve(config: Config, config_file: Path | None) -> None:
             await stack.enter_async_context(launcher)
             addresses, failed = tuple(launcher.addresses), launcher.failed
         await stack.enter_async_context(dispatcher.connect(addresses))
-        await run_server(
-            server, scheduler, dispatcher, drain_seconds=config.server.drain_seconds, failed=failed
-        )
+        await run_server(server, scheduler, dispatcher, drain_seconds=config.server.drain_seconds, failed=failed)
 
 
 async def _never() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self
 
 import grpc
@@ -91,27 +91,26 @@ class WorkerConnection:
 
 
 class GrpcDispatcher:
-    """Sends each job to the ready worker with the least outstanding tokens. Use as an async context manager."""
+    """Sends each job to the ready worker with the least outstanding tokens. Knows none until it is connected."""
 
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._addresses = tuple(addresses)
+    def __init__(self) -> None:
         self._connections: list[WorkerConnection] = []
         self._changed = asyncio.Event()
-        self._watches: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> Self:
-        """Connect."""
-        self._connections = [WorkerConnection(address) for address in self._addresses]
-        self._watches = [asyncio.create_task(each.watch(self._changed)) for each in self._connections]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Disconnect."""
-        for watch in self._watches:
-            watch.cancel()
-        await asyncio.gather(*self._watches, return_exceptions=True)
-        for connection in self._connections:
-            await connection.close()
+    @asynccontextmanager
+    async def connect(self, addresses: Sequence[str]) -> AsyncGenerator[Self]:
+        """Watch the workers at these addresses; disconnect at the end."""
+        self._connections = [WorkerConnection(address) for address in addresses]
+        watches = [asyncio.create_task(each.watch(self._changed)) for each in self._connections]
+        try:
+            yield self
+        finally:
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+            for connection in self._connections:
+                await connection.close()
+            self._connections = []
 
     def workers(self) -> Sequence[WorkerInfo]:
         """The workers that are ready now."""

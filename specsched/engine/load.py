@@ -20,6 +20,7 @@ from specsched.errors import PoolError
 from specsched.policy.base import RoundController
 from specsched.pool.compatibility import check_vocabulary
 from specsched.pool.manifest import ModelSpec, Pool
+from specsched.pool.weights import verify_weights
 from specsched.records import CostGrid, ModelInfo, WorkerInfo
 
 Progress = Callable[[str], None]
@@ -80,6 +81,7 @@ def load_network(spec: ModelSpec) -> PreTrainedModel:
         PoolError: one line that names the model and what is wrong with it.
     """
     assert spec.path is not None, "only models have weights"
+    verify_weights(spec)
     try:
         dtype = getattr(torch, spec.dtype)
         return AutoModelForCausalLM.from_pretrained(spec.path, dtype=dtype, local_files_only=True).eval()  # type: ignore[no-any-return]

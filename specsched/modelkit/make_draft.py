@@ -15,6 +15,7 @@ from specsched.modelkit.export import export
 from specsched.modelkit.generation import GenerationSettings, Sample, generate
 from specsched.modelkit.language_model import LanguageModel, load_language_model
 from specsched.modelkit.objectives import OBJECTIVES
+from specsched.modelkit.precision import fast_bfloat16
 from specsched.modelkit.prompts import draw_samples, load_prompts
 from specsched.modelkit.traces import TaughtTrace, Trace, load_taught, save_taught, teach
 from specsched.pool.compatibility import check_vocabulary
@@ -140,7 +141,7 @@ def _generate(
 
 def _fast(job: DraftJob, target: LanguageModel) -> LanguageModel:
     """The target in bf16, to write and to read with."""
-    if job.device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001  # torch's only door
+    if not fast_bfloat16(job.device):
         return target
     return load_language_model(job.target, dtype=torch.bfloat16, device=job.device)
 

@@ -23,6 +23,8 @@ class OptimizerSettings:
     floor: float = 0.02
     """Share of the peak that is left at the end."""
     clip_norm: float = 1.0
+    muon: bool = True
+    """It orthogonalises in bfloat16; without it AdamW takes the hidden matrices too."""
 
     def scale(self, progress: float) -> float:
         """Share of the peak rate at `progress` (0 … 1) of the budget."""
@@ -40,12 +42,11 @@ class Optimizers:
         hidden = list(_hidden_matrices(model))
         chosen = {id(p) for p in hidden}
         rest = [p for p in self._parameters if id(p) not in chosen]
-        decay = settings.weight_decay
         self._optimizers: list[tuple[torch.optim.Optimizer, float]] = [
             (torch.optim.AdamW(rest, lr=settings.other_rate, betas=(0.9, 0.97), weight_decay=0.0), settings.other_rate),
         ]
         if hidden:
-            self._optimizers.append((_muon(hidden, settings.hidden_rate, decay), settings.hidden_rate))
+            self._optimizers.append((_for_hidden(hidden, settings), settings.hidden_rate))
 
     def step(self, progress: float) -> float:
         """Clip, update, forget the gradients. Returns the gradient's norm before clipping."""
@@ -74,7 +75,8 @@ def _hidden_matrices(model: nn.Module) -> Iterable[nn.Parameter]:
     return (p for p in model.parameters() if p.requires_grad and p.ndim == 2 and id(p) not in outer)
 
 
-def _muon(parameters: list[nn.Parameter], rate: float, decay: float) -> torch.optim.Optimizer:
-    if not hasattr(torch.optim, "Muon"):  # torch < 2.9
+def _for_hidden(parameters: list[nn.Parameter], settings: OptimizerSettings) -> torch.optim.Optimizer:
+    rate, decay = settings.hidden_rate, settings.weight_decay
+    if not settings.muon or not hasattr(torch.optim, "Muon"):  # torch < 2.9
         return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.97), weight_decay=decay)
     return torch.optim.Muon(parameters, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")

@@ -10,7 +10,9 @@ import torch
 
 from specsched.modelkit.corpus import END, PAD
 from specsched.modelkit.export import export
+from specsched.modelkit.optimizer import OptimizerSettings
 from specsched.modelkit.plots import plot_loss
+from specsched.modelkit.precision import fast_bfloat16
 from specsched.modelkit.tokenizer import save_tokenizer, train_tokenizer
 from specsched.modelkit.tokens import load_documents
 from specsched.modelkit.train import Progress, Stage, Trainer, TrainSettings
@@ -67,7 +69,9 @@ class Pretraining:
             batch_tokens=self.batch_tokens,
             micro_tokens=min(self.batch_tokens, 2_048),
             stages=(short, Stage(1.0, self.new.context)),
+            optimizer=OptimizerSettings(muon=fast_bfloat16(self.device)),
             seed=self.seed,
+            mixed_precision=fast_bfloat16(self.device),
         )
 
 

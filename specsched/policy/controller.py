@@ -1,0 +1,211 @@
+"""What runs inside a worker: every row's arm, every round."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+
+from specsched.policy.acceptance import expected_tokens
+from specsched.policy.base import Arm, RowView
+from specsched.policy.cost import CostModel, Group, TrackedCosts
+from specsched.policy.guard import Guard
+from specsched.policy.offset import RequestHazards
+from specsched.policy.settings import PolicySettings
+from specsched.records import NO_DRAFT, CostGrid, Plan, RoundRecord
+
+_PLAIN = Arm(NO_DRAFT, 0)
+
+
+class PlannedController:
+    """Plays each plan's arm as it stands."""
+
+    def __init__(self) -> None:
+        self._plans: dict[str, Plan] = {}
+
+    def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:  # noqa: ARG002 - the port's
+        """Take a row with its plan."""
+        self._plans[request_id] = plan
+
+    def choose(self, rows: Sequence[RowView]) -> list[Arm]:
+        """Return the planned arms."""
+        plans = [self._plans[row.request_id] for row in rows]
+        return [Arm(plan.draft_model, plan.gamma) for plan in plans]
+
+    def observe(self, request_id: str, round_record: RoundRecord) -> None:
+        """Nothing to learn."""
+
+    def end(self, request_id: str) -> None:
+        """Forget a row."""
+        self._plans.pop(request_id, None)
+
+
+@dataclass(slots=True)
+class _Member:
+    """A row as the controller knows it."""
+
+    plan: Plan
+    hazards: RequestHazards
+    draft: str
+    rounds: int = 0
+    started: set[str] = field(default_factory=set)
+    """Drafts whose first round, the one that takes in the prompt, is over."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether the controller may choose for it."""
+        return not self.plan.pinned and bool(self.hazards.drafts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """The round that is under way."""
+
+    arms: dict[str, Arm]
+    groups: tuple[Group, ...]
+    context_tokens: float
+    records: dict[str, RoundRecord] = field(default_factory=dict)
+
+
+class AdaptiveController:
+    """One shared γ bound per round, chosen for the batch as it is now.
+
+    Verification is laid out as rows × (max γ + 1): once one row pays for a position, it is there for all. So the
+    batch has one lever, the bound c; each row drafts up to it, and c maximises Σ E[N_i] / T (POLICY.md, "Per round").
+    """
+
+    def __init__(self, settings: PolicySettings, costs: CostGrid, seed: int) -> None:  # noqa: ARG002 - draws come with exploration inside a request
+        self._settings = settings
+        self._costs = TrackedCosts(CostModel(costs))
+        self._guard = Guard(settings)
+        self._members: dict[str, _Member] = {}
+        self._bound = 0
+        self._round: _Round | None = None
+
+    @property
+    def credit(self) -> float:
+        """The guard's Z, in tokens."""
+        return self._guard.credit
+
+    def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:  # noqa: ARG002 - beliefs are of its regime
+        """Take a row with its plan."""
+        hazards = RequestHazards({c.draft_model: c.hazards for c in plan.candidates}, self._settings)
+        self._members[request_id] = _Member(plan, hazards, self._first_draft(plan))
+        self._bound = max(self._bound, plan.gamma)
+
+    def choose(self, rows: Sequence[RowView]) -> list[Arm]:
+        """Choose one arm per row for the round that comes."""
+        context = float(np.mean([row.context_tokens for row in rows]))
+        for row in rows:
+            self._reconsider(row)
+        self._bound = self._best_bound(rows, context)
+        arms = self._arms(rows, self._bound)
+        if not self._guard.allows(len(rows), self._seconds(arms, context) / self._costs.plain(len(rows), context)):
+            arms = self._arms(rows, 0)
+        self._round = _Round(dict(zip((r.request_id for r in rows), arms, strict=True)), _groups(arms), context)
+        return arms
+
+    def observe(self, request_id: str, round_record: RoundRecord) -> None:
+        """Learn from the row's round; with the last row's, from the batch's."""
+        self._members[request_id].hazards.observe(round_record)
+        assert self._round is not None, "a round is observed before it was chosen"
+        self._round.records[request_id] = round_record
+        if len(self._round.records) == len(self._round.arms):
+            self._settle(self._round)
+
+    def end(self, request_id: str) -> None:
+        """Forget a row."""
+        self._members.pop(request_id, None)
+
+    # ------------------------------------------------------------------------------------------- choosing
+
+    def _first_draft(self, plan: Plan) -> str:
+        """The plan's draft; a plan that starts plain still has one to come back with: its best."""
+        if plan.draft_model != NO_DRAFT or not plan.candidates:
+            return plan.draft_model
+        return max(plan.candidates, key=lambda candidate: candidate.hazards[0].mean).draft_model
+
+    def _best_bound(self, rows: Sequence[RowView], context: float) -> int:
+        """Return the bound with the best goodput; the present one stays unless another gains enough."""
+        members = [self._members[row.request_id] for row in rows]
+        highest = max((m.plan.max_gamma for m in members if m.follows), default=0)
+        goodputs = [self._goodput(rows, bound, context) for bound in range(highest + 1)]
+        best = int(np.argmax(goodputs))
+        stay = min(self._bound, highest)
+        return best if goodputs[best] > (1 + self._settings.gamma_gain) * goodputs[stay] else stay
+
+    def _goodput(self, rows: Sequence[RowView], bound: int, context: float) -> float:
+        arms = self._arms(rows, bound)
+        tokens = sum(self._tokens(row, arm) for row, arm in zip(rows, arms, strict=True))
+        return tokens / self._seconds(arms, context)
+
+    def _tokens(self, row: RowView, arm: Arm) -> float:
+        """E[N]; a row that follows nobody brings the same whatever the others do."""
+        member = self._members[row.request_id]
+        if not member.follows or arm.gamma == 0:
+            return 1.0
+        return float(expected_tokens(member.hazards.hazards(arm.draft_model))[arm.gamma])
+
+    def _arms(self, rows: Sequence[RowView], bound: int) -> list[Arm]:
+        return [self._arm(self._members[row.request_id], row, bound) for row in rows]
+
+    def _arm(self, member: _Member, row: RowView, bound: int) -> Arm:
+        wanted = min(bound, member.plan.max_gamma) if member.follows else member.plan.gamma
+        gamma = min(wanted, row.remaining_tokens - 1)
+        draft = member.draft if member.follows else member.plan.draft_model
+        return Arm(draft, gamma) if gamma > 0 and draft != NO_DRAFT else _PLAIN
+
+    def _seconds(self, arms: Sequence[Arm], context: float) -> float:
+        return self._costs.round(_groups(arms), len(arms), max(arm.gamma for arm in arms), context)
+
+    # ------------------------------------------------------------------------------------- changing drafts
+
+    def _reconsider(self, row: RowView) -> None:
+        """Every few rounds, change a row's draft where what is gained pays for taking in its text."""
+        member = self._members[row.request_id]
+        member.rounds += 1
+        if not member.follows or len(member.hazards.drafts) < 2 or member.rounds % self._settings.reconsider_rounds:
+            return
+        goodputs = {draft: self._lone_goodput(member, draft, row.context_tokens) for draft in member.hazards.drafts}
+        best = max(goodputs, key=lambda draft: goodputs[draft])
+        saved = row.remaining_tokens * (1 / goodputs[member.draft] - 1 / goodputs[best])
+        gain = goodputs[best] / goodputs[member.draft] - 1
+        if gain > self._settings.switch_gain and saved > self._costs.prefill(best, row.context_tokens):
+            member.draft = best
+
+    def _lone_goodput(self, member: _Member, draft: str, context: float) -> float:
+        tokens = expected_tokens(member.hazards.hazards(draft))
+        gammas = range(1, member.plan.max_gamma + 1)
+        seconds = [self._costs.round((Group(draft, 1, gamma),), 1, gamma, context) for gamma in gammas]
+        return float(max(tokens[gamma] / cost for gamma, cost in zip(gammas, seconds, strict=True)))
+
+    # -------------------------------------------------------------------------------------------- learning
+
+    def _settle(self, played: _Round) -> None:
+        """Settle the guard's account and track costs by what the whole round measured."""
+        records = played.records
+        rows, width = len(records), max(record.gamma for record in records.values())
+        verify_seconds = next(iter(records.values())).verify_seconds
+        drafting = {r.draft_model: r.propose_seconds for r in records.values()}
+        slowness = (verify_seconds + sum(drafting.values())) / self._costs.plain(rows, played.context_tokens)
+        own = [name for name in records if self._members[name].follows]
+        self._guard.settle(len(own), sum(records[name].num_accepted + 1 for name in own), slowness)
+        self._costs.observe_verify(rows, width, played.context_tokens, verify_seconds)
+        for group in played.groups:
+            if not self._starting(group.draft_model, played):
+                self._costs.observe_draft(group, played.context_tokens, drafting.get(group.draft_model, 0.0))
+
+    def _starting(self, draft: str, played: _Round) -> bool:
+        """Whether a row of this round met the draft for the first time: its prompt was taken in with it."""
+        members = [self._members[name] for name, arm in played.arms.items() if arm.draft_model == draft]
+        new = [member for member in members if draft not in member.started]
+        for member in new:
+            member.started.add(draft)
+        return bool(new)
+
+
+def _groups(arms: Sequence[Arm]) -> tuple[Group, ...]:
+    """Rows by draft."""
+    speculating = sorted((arm for arm in arms if arm.gamma), key=lambda arm: arm.draft_model)
+    groups = ((draft, list(members)) for draft, members in groupby(speculating, key=lambda arm: arm.draft_model))
+    return tuple(Group(draft, len(members), max(arm.gamma for arm in members)) for draft, members in groups)

@@ -1,0 +1,132 @@
+"""What rounds cost: T = Σ_d (o_d + γ_d · τ_d(b_d, ℓ)) + V(n, ℓ) over a profiled grid, tracked as rounds go by."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from specsched.records import CostGrid, CostPoint, DraftCost
+
+NOMINAL_STEP = 0.1
+"""Where nothing was profiled: a verification is the unit, a draft's step a tenth of it."""
+
+_RATE = 0.05
+_SPIKE = 3.0
+_BOUNDS = (0.2, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows of a round that one draft serves."""
+
+    draft_model: str
+    rows: int
+    gamma: int
+    """Of the row that asks for most: the others wait for it."""
+
+
+class CostModel:
+    """Seconds of a round, by interpolation in the grid."""
+
+    def __init__(self, grid: CostGrid) -> None:
+        self._curves = _curves(grid.verify)
+        self._drafts: Mapping[str, DraftCost] = {draft.draft_model: draft for draft in grid.drafts}
+
+    def verify(self, positions: int, context_tokens: float) -> float:
+        """V(n, ℓ): one forward of the target over n positions as laid out."""
+        if not self._curves:
+            return 1.0
+        at = [_along(curve, positions) for _, curve in self._curves]
+        return float(np.interp(context_tokens, [context for context, _ in self._curves], at))
+
+    def draft(self, group: Group, context_tokens: float) -> float:
+        """o_d + γ · τ_d(b_d, ℓ)."""
+        if group.gamma == 0:
+            return 0.0
+        cost = self._drafts.get(group.draft_model)
+        if cost is None:
+            return NOMINAL_STEP * self.verify(1, context_tokens) * group.gamma
+        return cost.overhead_seconds + group.gamma * _step(cost.steps, group.rows, context_tokens)
+
+    def prefill(self, draft_model: str, tokens: int) -> float:
+        """Seconds that a draft needs to take in so many tokens."""
+        cost = self._drafts.get(draft_model)
+        return 0.0 if cost is None else cost.prefill_seconds_per_token * tokens
+
+
+class TrackedCosts:
+    """A cost model with one factor per model, learnt from the rounds that really ran.
+
+    The target's factor is learnt from every verification, speculative or plain; so plain decoding's cost
+    is known without playing it.
+    """
+
+    def __init__(self, model: CostModel) -> None:
+        self._model = model
+        self._verify = 1.0
+        self._drafts: dict[str, float] = defaultdict(lambda: 1.0)
+
+    def round(self, groups: Sequence[Group], rows: int, width: int, context_tokens: float) -> float:
+        """Seconds of a round of so many rows, each laid out with `width` drafted tokens."""
+        drafting = sum(self._drafts[g.draft_model] * self._model.draft(g, context_tokens) for g in groups)
+        return drafting + self._verify * self._model.verify(rows * (width + 1), context_tokens)
+
+    def plain(self, rows: int, context_tokens: float) -> float:
+        """Seconds of a plain round."""
+        return self.round((), rows, 0, context_tokens)
+
+    def prefill(self, draft_model: str, tokens: int) -> float:
+        """Seconds that a draft needs to take in so many tokens."""
+        return self._drafts[draft_model] * self._model.prefill(draft_model, tokens)
+
+    def observe_verify(self, rows: int, width: int, context_tokens: float, seconds: float) -> None:
+        """Learn from a measured verification."""
+        self._verify = _tracked(self._verify, seconds, self._model.verify(rows * (width + 1), context_tokens))
+
+    def observe_draft(self, group: Group, context_tokens: float, seconds: float) -> None:
+        """Learn from a measured proposal."""
+        factor = self._drafts[group.draft_model]
+        self._drafts[group.draft_model] = _tracked(factor, seconds, self._model.draft(group, context_tokens))
+
+
+Curve = tuple[Sequence[int], Sequence[float]]
+
+
+def _curves(points: Sequence[CostPoint]) -> list[tuple[int, Curve]]:
+    """One monotone curve over positions per context length, nearest first."""
+    curves: list[tuple[int, Curve]] = []
+    for context in sorted({point.context_tokens for point in points}):
+        at = sorted((p.positions, p.seconds) for p in points if p.context_tokens == context)
+        positions, seconds = zip(*at, strict=True)
+        curves.append((context, (positions, np.maximum.accumulate(seconds).tolist())))
+    return curves
+
+
+def _along(curve: Curve, positions: int) -> float:
+    """Interpolate; beyond the last point go on with the mean slope."""
+    known, seconds = curve
+    beyond = max(0, positions - known[-1])
+    slope = (seconds[-1] - seconds[0]) / max(1, known[-1] - known[0])
+    return float(np.interp(positions, known, seconds)) + slope * beyond
+
+
+def _step(steps: Sequence[CostPoint], rows: int, context_tokens: float) -> float:
+    """τ(b, ℓ): the first point, plus a slope per row and a slope per context token where they were measured."""
+    base = steps[0]
+    seconds = base.seconds
+    for point in steps[1:]:
+        more_rows, more_context = point.positions - base.positions, point.context_tokens - base.context_tokens
+        share = (
+            (rows - base.positions) / more_rows if more_rows else (context_tokens - base.context_tokens) / more_context
+        )
+        seconds += max(0.0, share) * max(0.0, point.seconds - base.seconds)
+    return seconds
+
+
+def _tracked(factor: float, measured: float, predicted: float) -> float:
+    """Exponential average of measured ÷ predicted; a spike counts as no more than three times what was expected."""
+    if predicted <= 0:
+        return factor
+    ratio = min(measured / predicted, _SPIKE * factor)
+    return float(np.clip((1 - _RATE) * factor + _RATE * ratio, *_BOUNDS))

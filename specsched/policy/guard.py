@@ -1,0 +1,25 @@
+"""Never slower than plain decoding by more than x: a credit of tokens (POLICY.md, "Guard")."""
+
+from specsched.policy.settings import PolicySettings
+
+
+class Guard:
+    """Z ← Z + Σ N_i − b(1 − x)·T/T_plain(b). Belongs to a worker and outlives its requests.
+
+    A speculative round is allowed while Z covers its worst case, one token a row; plain rounds earn x a row,
+    so speculation is never disabled for good.
+    """
+
+    def __init__(self, settings: PolicySettings) -> None:
+        self._keep = 1 - settings.slowdown
+        self._cap = settings.guard_cap_tokens
+        self.credit = settings.guard_start_tokens
+        """Z, in tokens."""
+
+    def allows(self, rows: int, slowness: float) -> bool:
+        """Whether a round that costs `slowness` × a plain one may be played."""
+        return self.credit + rows - rows * self._keep * slowness >= 0
+
+    def settle(self, rows: int, tokens: int, slowness: float) -> None:
+        """Account for a round that committed so many tokens and took `slowness` × the plain one's time."""
+        self.credit = min(self._cap, self.credit + tokens - rows * self._keep * slowness)

@@ -1,0 +1,33 @@
+"""The policy's numbers (POLICY.md)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """What may be tuned. The defaults are POLICY.md's."""
+
+    max_gamma: int = 8
+    """Largest lookahead."""
+    prior_strength: float = 20.0
+    """κ: pseudo-counts of a cell's prior once its draft is known elsewhere."""
+    forgetting: float = 0.9995
+    """ρ: what is left of a class's evidence after a round of that class."""
+    offset_limit: float = 1.5
+    """Bound of a request's offset u, in logits."""
+    offset_sharing: float = 0.6
+    """Weight of what another draft's rounds say about a request."""
+    offset_prior: float = 2.0
+    """Pseudo-information that holds u at 0."""
+    slowdown: float = 0.02
+    """x: how much slower than plain decoding the guard allows."""
+    guard_start_tokens: float = 20.0
+    guard_cap_tokens: float = 2_000.0
+    gamma_gain: float = 0.02
+    """A round's γ moves only for more than this."""
+    switch_gain: float = 0.03
+    """A request's draft changes only for more than this."""
+    reconsider_rounds: int = 16
+    """Rounds between two looks at a request's draft."""
+    samples: int = 128
+    """Posterior draws per decision: one is played, all give intervals and propensity."""
