@@ -11,6 +11,10 @@ _MARKER = re.compile(
     r"^(question|problem|answer|text|passage|abstract|context|let's think step by step|show your work)\b[:.]?[ \n]?",
     re.IGNORECASE | re.MULTILINE,
 )
+_CALLER = re.compile(r"^(User|Customer):", re.MULTILINE)
+_ANSWERER = re.compile(r"^(Assistant|Agent):", re.MULTILINE)
+_CALLERS = ("Guest", "Caller", "Patient", "Visitor", "Client", "Tenant", "Student", "Maya", "Tom", "A", "Me", "Human")
+_ANSWERERS = ("Desk", "Reception", "Clerk", "Support", "Host", "Coach", "Advisor", "Lena", "B", "You", "Bot", "AI")
 _OPENINGS = ("Please ", "Can you help me? ", "Hi! ", "Hello, ", "I have a request. ", "")
 _CLOSINGS = (" Thanks!", " Thank you.", "\n\nBe concise.", " please", "")
 _SYSTEM = "You are a helpful assistant.\n\n"
@@ -18,7 +22,14 @@ _SYSTEM = "You are a helpful assistant.\n\n"
 
 def augmented(examples: Sequence[Example], rng: random.Random) -> list[Example]:
     """Return one variant of each example."""
-    return [replace(example, text=rng.choice(_VARIANTS)(example.text, rng)) for example in examples]
+    return [replace(example, text=_variant(example.text, rng)) for example in examples]
+
+
+def _variant(text: str, rng: random.Random) -> str:
+    """Turns between other speakers where there are any, then one change more."""
+    caller, answerer = rng.choice(_CALLERS), rng.choice(_ANSWERERS)
+    recast = _ANSWERER.sub(f"{answerer}:", _CALLER.sub(f"{caller}:", text))
+    return rng.choice(_VARIANTS)(recast, rng)
 
 
 def _stripped(text: str, _: random.Random) -> str:
@@ -27,8 +38,9 @@ def _stripped(text: str, _: random.Random) -> str:
 
 
 def _shortened(text: str, rng: random.Random) -> str:
-    """The beginning alone; what is asked mostly stands there."""
-    return text[: rng.randint(60, 600)]
+    """Without the middle: what is asked stands at one of the two ends."""
+    kept = rng.randint(150, 400)
+    return text if len(text) <= 2 * kept else text[:kept] + "\n" + text[-kept:]
 
 
 def _wrapped(text: str, rng: random.Random) -> str:
@@ -42,4 +54,8 @@ def _careless(text: str, _: random.Random) -> str:
     return text.lower().rstrip(".?!: \n") or text
 
 
-_VARIANTS = (_stripped, _shortened, _wrapped, _careless)
+def _kept(text: str, _: random.Random) -> str:
+    return text
+
+
+_VARIANTS = (_stripped, _shortened, _wrapped, _careless, _kept)

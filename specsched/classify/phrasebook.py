@@ -26,19 +26,22 @@ _SHORTEST, _LONGEST = 80, 1500
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """What prompts are about: prose for `<text>`, fenced blocks for `<code>`."""
+    """What prompts are about: prose for `<text>`, fenced blocks for `<code>`, talks for `<dialogue>`."""
 
     texts: tuple[str, ...]
     codes: tuple[str, ...]
+    dialogues: tuple[str, ...]
 
     @classmethod
     def of(cls, examples: Sequence[Example]) -> Self:
         """Collect the materials of training prompts; some of our own when they hold none."""
         texts = [max(e.text.split("\n\n"), key=len) for e in examples if e.prompt_class in _PROSE_CLASSES]
         codes = [block for e in examples if e.prompt_class == "code" for block in _FENCE.findall(e.text)]
+        talks = [example.text for example in examples if example.prompt_class == "chat" and "\n" in example.text]
         return cls(
             tuple(text for text in texts if len(text) >= _SHORTEST) or ("The ferry was late, so nobody saw the end.",),
             tuple(codes) or ("```python\ndef double(x):\n    return 2 * x\n```",),
+            tuple(talks) or ("Guest: Good evening.\nDesk: Welcome! Your name, please?",),
         )
 
 
@@ -74,4 +77,6 @@ class Phrasebook:
             return rng.choice(materials.texts)[: rng.randint(_SHORTEST, _LONGEST)]
         if slot == "code":
             return rng.choice(materials.codes)
+        if slot == "dialogue":
+            return rng.choice(materials.dialogues)
         return _SLOT.sub(lambda match: self._value(match[1], materials, rng), rng.choice(self._slots[slot]))

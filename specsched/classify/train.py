@@ -7,6 +7,8 @@ Guards against templates that give the class away: variants of every prompt (`au
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,76 +26,101 @@ from specsched.classify.weights import Weights
 
 DRAWN_PER_CLASS = 3_000
 FOLDS = 4
-EPOCHS = 8
+EPOCHS = 4
 REGULARISATION = 1e-5
 
-Matrix = NDArray[np.float64]
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Examples as numbers: features (N, BUCKETS), labels (N,), weights (N,) and sources (N,)."""
+
+    features: csr_matrix
+    labels: Labels
+    weights: Floats
+    sources: NDArray[np.str_]
+
+    @classmethod
+    def of(cls, examples: Sequence[Example]) -> Self:
+        """Extract the features of every example; this is most of the work."""
+        labels = np.array([PROMPT_CLASSES.index(example.prompt_class) for example in examples])
+        sources = np.array([example.source for example in examples])
+        return cls(_features(examples), labels, _balance(labels, sources), sources)
+
+    def __getitem__(self, rows: NDArray[np.bool_]) -> "Table":
+        labels, sources = self.labels[rows], self.sources[rows]
+        return Table(self.features[rows], labels, _balance(labels, sources), sources)
 
 
 def train(examples: Sequence[Example], seed: int = 0, drawn_per_class: int = DRAWN_PER_CLASS) -> Weights:
     """Fit weights and the temperature of their softmax (arXiv 1706.04599). Equal seeds give equal weights."""
-    enriched = _enriched(examples, seed, drawn_per_class)
-    sources = tuple(sorted({example.source for example in enriched}))
-    coefficients, intercepts = fit(enriched, seed)
-    return Weights(PROMPT_CLASSES, coefficients, intercepts, _temperature(enriched, seed), sources)
+    table = Table.of(_enriched(examples, seed, drawn_per_class))
+    coefficients, intercepts = _fit(table, seed)
+    sources = tuple(np.unique(table.sources).tolist())
+    return Weights(PROMPT_CLASSES, coefficients, intercepts, _temperature(table, seed), sources)
 
 
-def fit(examples: Sequence[Example], seed: int) -> tuple[Matrix, Matrix]:
-    """Return coefficients (BUCKETS, K) and intercepts (K,); a class without an example gets none."""
-    model = SGDClassifier(loss="log_loss", alpha=REGULARISATION, average=True, random_state=seed)
-    features, labels, weights = matrix(examples), _labels(examples), _weights(examples)
-    order = np.random.default_rng(seed)
-    for _ in range(EPOCHS):
-        rows = order.permutation(len(examples))
-        model.partial_fit(features[rows], labels[rows], range(len(PROMPT_CLASSES)), weights[rows])
-    return model.coef_.T, model.intercept_
+def train_without(examples: Sequence[Example], seed: int = 0) -> dict[str, tuple[int, float]]:
+    """Leave one source out: source → its size, and the accuracy on it of weights that never saw it."""
+    table = Table.of(_enriched(examples, seed, DRAWN_PER_CLASS))
+    found = {}
+    for source in sorted({example.source for example in examples}):
+        logits, unseen = _held_out(table, table.sources == source, seed)
+        found[source] = len(unseen.labels), float((logits.argmax(axis=1) == unseen.labels).mean())
+    return found
 
 
-def matrix(examples: Sequence[Example]) -> csr_matrix:
-    """Features of many prompts, (N, BUCKETS)."""
+def _enriched(examples: Sequence[Example], seed: int, drawn_per_class: int) -> list[Example]:
+    """Examples, wordings of our own, and a variant of each."""
+    rng = random.Random(seed)
+    plain = [*examples, *Phrasebook.load().draw(drawn_per_class, Materials.of(examples), rng)]
+    return plain + augmented(plain, rng)
+
+
+def _features(examples: Sequence[Example]) -> csr_matrix:
     rows = [extract(example.text) for example in examples]
     starts = np.cumsum([0, *(len(row.buckets) for row in rows)])
     buckets = np.concatenate([row.buckets for row in rows])
     return csr_matrix((np.concatenate([row.values for row in rows]), buckets, starts), (len(rows), BUCKETS))
 
 
-def _enriched(examples: Sequence[Example], seed: int, drawn_per_class: int) -> list[Example]:
-    """Examples, a variant of each, and wordings of our own with variants of those."""
-    rng = random.Random(seed)
-    drawn = Phrasebook.load().draw(drawn_per_class, Materials.of(examples), rng)
-    plain = [*examples, *drawn]
-    return plain + augmented(plain, rng)
-
-
-def _labels(examples: Sequence[Example]) -> NDArray[np.int64]:
-    return np.array([PROMPT_CLASSES.index(example.prompt_class) for example in examples])
-
-
-def _weights(examples: Sequence[Example]) -> Matrix:
-    """One weight per example: a source counts in its class by the root of its size, and each class alike."""
-    sizes = Counter((example.prompt_class, example.source) for example in examples)
-    roots = np.array([sizes[example.prompt_class, example.source] ** -0.5 for example in examples])
-    labels = _labels(examples)
-    totals = np.bincount(labels, roots, len(PROMPT_CLASSES))
-    scaled: Matrix = roots / totals[labels] * len(examples) / len(set(labels))
+def _balance(labels: Labels, sources: NDArray[np.str_]) -> Floats:
+    """Weights (N,), 1 on average: in a class a source counts by the root of its size; classes count alike."""
+    pairs = list(zip(labels.tolist(), sources.tolist(), strict=True))
+    sizes = Counter(pairs)
+    roots = np.array([sizes[pair] ** -0.5 for pair in pairs])
+    scaled: Floats = roots / np.bincount(labels, roots)[labels] * len(labels) / len(np.unique(labels))
     return scaled
 
 
-def _temperature(examples: Sequence[Example], seed: int) -> float:
+def _fit(table: Table, seed: int) -> tuple[Floats, Floats]:
+    """Return coefficients (BUCKETS, K) and intercepts (K,)."""
+    model = SGDClassifier(loss="log_loss", alpha=REGULARISATION, average=True, random_state=seed)
+    for _ in range(EPOCHS):
+        model.partial_fit(table.features, table.labels, range(len(PROMPT_CLASSES)), table.weights)
+    return model.coef_.T, model.intercept_
+
+
+def _temperature(table: Table, seed: int) -> float:
     """The softmax temperature under which sources that were held out are likeliest."""
-    sources = sorted({example.source for example in examples} - {SOURCE})
-    found = [_held_out(examples, set(sources[fold::FOLDS]), seed) for fold in range(min(FOLDS, len(sources)))]
-    logits, labels, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    sources = sorted(set(table.sources.tolist()) - {SOURCE})
+    folds = [np.isin(table.sources, sources[fold::FOLDS]) for fold in range(min(FOLDS, len(sources)))]
+    found = [_held_out(table, fold, seed) for fold in folds]
 
     def loss(log_temperature: float) -> float:
-        chosen = log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(labels)), labels]
-        return -float(weights @ chosen)
+        return sum(_cross_entropy(logits / np.exp(log_temperature), unseen) for logits, unseen in found)
 
     return float(np.exp(minimize_scalar(loss, bounds=(-2.0, 4.0), method="bounded").x))
 
 
-def _held_out(examples: Sequence[Example], sources: set[str], seed: int) -> tuple[Matrix, NDArray[np.int64], Matrix]:
-    """Logits (N, K), labels and weights of some sources' examples, by a model that never saw them."""
-    unseen = [example for example in examples if example.source in sources]
-    coefficients, intercepts = fit([example for example in examples if example.source not in sources], seed)
-    return matrix(unseen) @ coefficients + intercepts, _labels(unseen), _weights(unseen)
+def _held_out(table: Table, rows: NDArray[np.bool_], seed: int) -> tuple[Floats, Table]:
+    """Logits (N, K) of some rows, by weights that never saw their sources."""
+    unseen = table[rows]
+    coefficients, intercepts = _fit(table[~rows], seed)
+    return unseen.features @ coefficients + intercepts, unseen
+
+
+def _cross_entropy(logits: Floats, table: Table) -> float:
+    return -float(table.weights @ log_softmax(logits, axis=1)[np.arange(len(table.labels)), table.labels])

@@ -82,4 +82,6 @@ def leave_one_out(
 
 
 def _reference() -> Path:
-    return Path(__file__).parents[2] / "models" / "reference" / "classifier.skops"
+    from specsched.pool.manifest import default_manifest
+
+    return default_manifest().with_name("classifier.skops")
