@@ -149,3 +149,9 @@ class WorkerLost(SpecschedError):
 
     reason = "WORKER_LOST"
     code = "UNAVAILABLE"
+
+
+class CallFailed(SpecschedError):
+    """A call to a server failed for a reason that is the server's own; its log knows more."""
+
+    reason = "CALL_FAILED"

@@ -14,7 +14,7 @@ from specsched.errors import SpecschedError
 P = ParamSpec("P")
 
 console = Console()
-_errors = Console(stderr=True)
+errors = Console(stderr=True)
 
 
 def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -25,7 +25,7 @@ def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except SpecschedError as error:
-            _errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+            errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2) from error
 
     return guarded

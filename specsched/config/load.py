@@ -60,7 +60,9 @@ def _parse(path: Path | None, text: str) -> dict[str, Any]:
         return {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected sections such as `server:` and `policy:`")
-    return {section: dict(fields) if isinstance(fields, dict) else fields for section, fields in tree.items()}
+    return {
+        section: dict(fields or {}) if isinstance(fields, dict | None) else fields for section, fields in tree.items()
+    }
 
 
 def _from_env(env: Mapping[str, str]) -> dict[tuple[str, str], Any]:

@@ -11,11 +11,11 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from specsched.dispatch.outstanding import Outstanding
-from specsched.errors import InvalidRequest, Unavailable, Violation, WorkerLost
+from specsched.errors import RequestError, Unavailable, WorkerLost
 from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
 from specsched.v1 import worker_pb2, worker_pb2_grpc
 from specsched.wire.job import chunk_from_proto, job_to_proto
-from specsched.wire.status import violations_of
+from specsched.wire.status import error_of
 from specsched.wire.worker import info_from_proto
 
 log = structlog.get_logger()
@@ -69,7 +69,7 @@ class WorkerConnection:
                     ticket.delivered(chunk)
                     yield chunk
         except grpc.aio.AioRpcError as error:
-            raise _error_of(error) from error
+            raise _sorted(error) from error
         finally:
             call.cancel()
 
@@ -137,10 +137,7 @@ class GrpcDispatcher:
                 yield chunk
 
 
-def _error_of(error: grpc.aio.AioRpcError) -> Exception:
+def _sorted(error: grpc.aio.AioRpcError) -> Exception:
     """Sort a worker's failure: the job's fault, or the worker's."""
-    message = error.details() or error.code().name
-    if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-        trailer = tuple(error.trailing_metadata() or ())
-        return InvalidRequest(violations_of(trailer) or (Violation("prompt", message),))
-    return WorkerLost(f"{error.code().name}: {message}")
+    raised = error_of(error)
+    return raised if isinstance(raised, RequestError) else WorkerLost(f"{error.code().name}: {raised}")

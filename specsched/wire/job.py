@@ -78,7 +78,7 @@ def chunk_from_proto(message: worker_pb2.ExecuteResponse) -> Chunk:
     """Convert a chunk back."""
     return Chunk(
         token_ids=tuple(message.token_ids),
-        logprobs=tuple(_logprob_from_proto(logprob) for logprob in message.logprobs),
+        logprobs=tuple(logprob_from_proto(logprob) for logprob in message.logprobs),
         round=round_from_proto(message.round) if message.HasField("round") else None,
         finish=finish_from_proto(message.finish_reason),
         matched_token_id=message.matched_token_id if message.HasField("matched_token_id") else None,
@@ -92,5 +92,6 @@ def logprob_to_proto(record: TokenLogprob) -> common_pb2.TokenLogprob:
     return common_pb2.TokenLogprob(token_id=record.token_id, logprob=record.logprob, top=top)
 
 
-def _logprob_from_proto(message: common_pb2.TokenLogprob) -> TokenLogprob:
+def logprob_from_proto(message: common_pb2.TokenLogprob) -> TokenLogprob:
+    """Convert a token's log-probability back."""
     return TokenLogprob(message.token_id, message.logprob, tuple((top.token_id, top.logprob) for top in message.top))

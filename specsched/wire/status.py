@@ -1,7 +1,7 @@
 """Errors ↔ google.rpc.Status: the only place that knows how an exception looks on the wire."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import grpc
 import structlog
@@ -9,7 +9,19 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from specsched.errors import CapacityError, InvalidRequest, SpecschedError, Violation
+from specsched.errors import (
+    CallFailed,
+    CapacityError,
+    DeadlinePassed,
+    DuplicateRequest,
+    InvalidRequest,
+    NotOffered,
+    Overloaded,
+    SpecschedError,
+    Unavailable,
+    UnknownRequest,
+    Violation,
+)
 
 log = structlog.get_logger()
 
@@ -41,8 +53,37 @@ def status_of(error: Exception) -> tuple[grpc.StatusCode, str, Trailer]:
     return _packed(grpc.StatusCode[error.code], str(error), details)
 
 
-def violations_of(trailer: Sequence[tuple[str, str | bytes]]) -> tuple[Violation, ...]:
-    """Read the field violations back from trailing metadata."""
+def error_of(error: grpc.aio.AioRpcError) -> SpecschedError:
+    """Return what the other side raised, as far as its status tells."""
+    message, trailer = error.details() or error.code().name, tuple(error.trailing_metadata() or ())
+    raised = _BY_REASON.get(_reason_of(trailer)) or _BY_CODE.get(error.code(), CallFailed)
+    if issubclass(raised, InvalidRequest):
+        return raised(_violations_of(trailer), message)
+    if issubclass(raised, CapacityError):
+        return raised(message, _retry_after_of(trailer))
+    return raised(message)
+
+
+_BY_REASON: Mapping[str, type[SpecschedError]] = {
+    kind.reason: kind
+    for kind in (InvalidRequest, UnknownRequest, DuplicateRequest, DeadlinePassed, NotOffered, Overloaded, Unavailable)
+}
+_BY_CODE: Mapping[grpc.StatusCode, type[SpecschedError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlinePassed,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
+}
+
+
+def _reason_of(trailer: Trailer) -> str:
+    for detail in _details(trailer):
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info) and info.domain == DOMAIN:
+            return str(info.reason)
+    return ""
+
+
+def _violations_of(trailer: Trailer) -> tuple[Violation, ...]:
     for detail in _details(trailer):
         bad = error_details_pb2.BadRequest()
         if detail.Unpack(bad):
@@ -50,16 +91,15 @@ def violations_of(trailer: Sequence[tuple[str, str | bytes]]) -> tuple[Violation
     return ()
 
 
-def retry_after_of(trailer: Sequence[tuple[str, str | bytes]]) -> float | None:
-    """Read the time to come back, in seconds, from trailing metadata."""
+def _retry_after_of(trailer: Trailer) -> float:
     for detail in _details(trailer):
         retry = error_details_pb2.RetryInfo()
         if detail.Unpack(retry):
             return float(retry.retry_delay.ToMilliseconds()) / 1000
-    return None
+    return 1.0
 
 
-def _details(trailer: Sequence[tuple[str, str | bytes]]) -> Sequence[any_pb2.Any]:
+def _details(trailer: Trailer) -> Sequence[any_pb2.Any]:
     packed = next((value for key, value in trailer if key == DETAILS_KEY), b"")
     return status_pb2.Status.FromString(packed).details if isinstance(packed, bytes) else ()
 

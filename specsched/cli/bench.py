@@ -1,0 +1,5 @@
+"""`specsched bench …`."""
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Measure.")

@@ -1,0 +1,45 @@
+"""`specsched`: every command by its name."""
+
+from importlib.metadata import version as installed_version
+from typing import Annotated
+
+import typer
+
+from specsched.cli import bench, classify, configs, decide, demo, generate, models, serve
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Adaptive scheduler for speculative decoding: the target's exact output, sooner.",
+)
+app.command()(serve.serve)
+app.command()(serve.worker)
+app.command()(generate.generate)
+app.command()(decide.decide)
+app.command()(demo.demo)
+app.add_typer(configs.app, name="config")
+app.add_typer(models.app, name="models")
+app.add_typer(classify.app, name="classify")
+app.add_typer(bench.app, name="bench")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"specsched {installed_version('specsched')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Adaptive scheduler for speculative decoding: the target's exact output, sooner."""
+
+
+def run() -> None:
+    """Run the command line."""
+    app()
