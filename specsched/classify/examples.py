@@ -56,13 +56,14 @@ def training_examples(folder: Path) -> list[Example]:
     return [example for path in _files(folder, "train") for example in read_examples(path)]
 
 
-def test_examples(folder: Path) -> list[Example]:
+def held_out_examples(folder: Path) -> list[Example]:
     """Read every file of a folder but `train.jsonl[.zst]`.
 
     Raises:
         ExampleError: no such file, or a damaged one.
     """
-    return [example for path in _files(folder, "*") if path.stem[:6] != "train." for example in read_examples(path)]
+    paths = [path for path in _files(folder, "*") if path.name.partition(".")[0] != "train"]
+    return [example for path in paths for example in read_examples(path)]
 
 
 def _files(folder: Path, name: str) -> Iterator[Path]:

@@ -38,21 +38,19 @@ def extract(text: str) -> Features:
     """Return a prompt's features. Any string will do, the empty one too."""
     data = _normalised(text)
     channels = (
-        _channel(_word_hashes(data), WORD_BITS),
-        _channel(_word_hashes(data[:EDGE_BYTES]), EDGE_BITS),
-        _channel(_word_hashes(data[-EDGE_BYTES:]), EDGE_BITS),
+        _channel(_word_hashes(data), WORD_BITS, 0),
+        _channel(_word_hashes(data[:EDGE_BYTES]), EDGE_BITS, 1 << WORD_BITS),
+        _channel(_word_hashes(data[-EDGE_BYTES:]), EDGE_BITS, (1 << WORD_BITS) + (1 << EDGE_BITS)),
     )
-    values = np.concatenate(channels)
-    buckets = np.flatnonzero(values)
-    return Features(buckets, values[buckets])
+    buckets = np.concatenate([channel.buckets for channel in channels])
+    return Features(buckets, np.concatenate([channel.values for channel in channels]))
 
 
-def _channel(hashes: Hashes, bits: int) -> NDArray[np.float32]:
-    """Square roots of counts, scaled to length 1."""
-    buckets = (hashes >> np.uint64(64 - bits)).astype(np.int64)
-    counts = np.bincount(buckets, minlength=1 << bits)
+def _channel(hashes: Hashes, bits: int, start: int) -> Features:
+    """Square roots of counts, scaled to length 1; its buckets begin at `start`."""
+    buckets, counts = np.unique((hashes >> np.uint64(64 - bits)).astype(np.int64), return_counts=True)
     # The length of square roots of counts is the square root of their sum.
-    return np.sqrt(counts / max(len(hashes), 1)).astype(np.float32)
+    return Features(buckets + start, np.sqrt(counts / max(len(hashes), 1)).astype(np.float32))
 
 
 def _normalised(text: str) -> Bytes:

@@ -43,11 +43,11 @@ def evaluate(
 
     from specsched.classify.evaluate import evaluate as score
     from specsched.classify.evaluate import measure_latency
-    from specsched.classify.examples import test_examples
+    from specsched.classify.examples import held_out_examples
     from specsched.classify.linear import LinearClassifier
 
     loaded = LinearClassifier.load(classifier or _reference())
-    examples = [example for folder in data for example in test_examples(folder)]
+    examples = [example for folder in data for example in held_out_examples(folder)]
     scores = score(loaded, examples, loaded.sources)
     latency = measure_latency(loaded, examples)
     if as_json:
