@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-import numpy as np
-
 from specsched.errors import SetupError
 from specsched.modelkit.windows import MAX_GAMMA, Offers, play
 from specsched.policy.base import Arm
-from specsched.records import NO_DRAFT, CostGrid, CostPoint
+from specsched.policy.cost import CostModel, Group
+from specsched.records import NO_DRAFT, CostGrid
 
 PLAIN = Arm(NO_DRAFT, 0)
 CONTEXT_TOKENS = 256
@@ -38,23 +37,15 @@ def round_costs(grid: CostGrid) -> RoundCosts:
     """
     if not grid.verify:
         raise SetupError("the target's context is too short to measure what rounds cost")
-    lone = [point for point in grid.verify if point.positions <= MAX_GAMMA + 1]
-    context = _nearest(lone)
-    points = sorted((p.positions, p.seconds) for p in lone if p.context_tokens == context)
-    positions, seconds = zip(*points, strict=True)
-    verify = np.maximum.accumulate(np.interp(range(1, MAX_GAMMA + 2), positions, seconds))
-    drafts = {d.draft_model: (d.overhead_seconds, _lone_step(d.steps)) for d in grid.drafts}
-    return RoundCosts(tuple(verify.tolist()), drafts)
+    model = CostModel(grid)
+    verify = tuple(model.verify(positions, CONTEXT_TOKENS) for positions in range(1, MAX_GAMMA + 2))
+    return RoundCosts(verify, {draft.draft_model: _lone(model, draft.draft_model) for draft in grid.drafts})
 
 
-def _nearest(points: Iterable[CostPoint]) -> int:
-    return min((p.context_tokens for p in points), key=lambda context: abs(context - CONTEXT_TOKENS))
-
-
-def _lone_step(steps: Sequence[CostPoint]) -> float:
-    lone = [p for p in steps if p.positions == 1]
-    context = _nearest(lone)
-    return next(p.seconds for p in lone if p.context_tokens == context)
+def _lone(model: CostModel, draft: str) -> tuple[float, float]:
+    """(o, τ) of a draft, from rounds of one and two steps."""
+    once, twice = (model.draft(Group(draft, 1, gamma), CONTEXT_TOKENS) for gamma in (1, 2))
+    return 2 * once - twice, twice - once
 
 
 Goodputs = Mapping[str, Mapping[Arm, float]]

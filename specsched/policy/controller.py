@@ -187,7 +187,8 @@ class AdaptiveController:
         rows, width = len(records), max(record.gamma for record in records.values())
         verify_seconds = next(iter(records.values())).verify_seconds
         drafting = {r.draft_model: r.propose_seconds for r in records.values()}
-        slowness = (verify_seconds + sum(drafting.values())) / self._costs.plain(rows, played.context_tokens)
+        seconds = verify_seconds + sum(drafting.values())
+        slowness = seconds / self._costs.plain(rows, played.context_tokens) if played.groups else 1.0
         own = [name for name in records if self._members[name].follows]
         self._guard.settle(len(own), sum(records[name].num_accepted + 1 for name in own), slowness)
         self._costs.observe_verify(rows, width, played.context_tokens, verify_seconds)

@@ -94,13 +94,17 @@ Curve = tuple[Sequence[int], Sequence[float]]
 
 
 def _curves(points: Sequence[CostPoint]) -> list[tuple[int, Curve]]:
-    """One monotone curve over positions per context length, nearest first."""
+    """One curve over positions per context length; a context whose profile was cut short is left out.
+
+    A spike is cut: fewer positions never cost more.
+    """
     curves: list[tuple[int, Curve]] = []
     for context in sorted({point.context_tokens for point in points}):
         at = sorted((p.positions, p.seconds) for p in points if p.context_tokens == context)
         positions, seconds = zip(*at, strict=True)
-        curves.append((context, (positions, np.maximum.accumulate(seconds).tolist())))
-    return curves
+        curves.append((context, (positions, np.minimum.accumulate(seconds[::-1])[::-1].tolist())))
+    whole = max((len(positions) for _, (positions, _) in curves), default=0)
+    return [(context, curve) for context, curve in curves if len(curve[0]) == whole]
 
 
 def _along(curve: Curve, positions: int) -> float:

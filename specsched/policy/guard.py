@@ -6,8 +6,8 @@ from specsched.policy.settings import PolicySettings
 class Guard:
     """Z ← Z + Σ N_i − b(1 − x)·T/T_plain(b). Belongs to a worker and outlives its requests.
 
-    A speculative round is allowed while Z covers its worst case, one token a row; plain rounds earn x a row,
-    so speculation is never disabled for good.
+    A speculative round is allowed while Z covers its worst case, one token a row. A plain round is as fast as plain
+    decoding whatever it measures, so it earns x a row, and speculation is never disabled for good.
     """
 
     def __init__(self, settings: PolicySettings) -> None:
@@ -21,5 +21,5 @@ class Guard:
         return self.credit + rows - rows * self._keep * slowness >= 0
 
     def settle(self, rows: int, tokens: int, slowness: float) -> None:
-        """Account for a round that committed so many tokens and took `slowness` × the plain one's time."""
+        """Account for a round that committed so many tokens and took `slowness` × the plain one's time, 1 if plain."""
         self.credit = min(self._cap, self.credit + tokens - rows * self._keep * slowness)

@@ -30,7 +30,7 @@ def service_handler(service: ServiceDescriptor, servicer: object) -> grpc.Generi
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
-def _method_handler(method: MethodDescriptor, servicer: object) -> grpc.RpcMethodHandler[Any, Any]:
+def _method_handler(method: MethodDescriptor, servicer: object) -> "grpc.RpcMethodHandler[Any, Any]":
     request_type = GetMessageClass(method.input_type)
     offered = getattr(servicer, method.name, None)
     if method.server_streaming:
