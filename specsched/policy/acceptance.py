@@ -49,13 +49,13 @@ class HazardTable:
 
     def observe(self, regime: Regime, probabilities: ClassProbabilities, record: RoundRecord) -> None:
         """Credit a round to the classes by their probabilities; positions beyond the outcome are censored."""
-        accepted, rejected = outcomes(record, self._settings.max_gamma)
-        if not (accepted + rejected).any():
+        shown = np.array(outcomes(record, self._settings.max_gamma))  # [2, J]
+        if not shown.any():
             return
         pi = self._weights(probabilities)[:, None]
         evidence = self._of(regime, record.draft_model)
         evidence *= self._settings.forgetting ** pi[None]
-        evidence += pi[None] * np.stack((accepted, rejected))[:, None]
+        evidence += pi[None] * shown[:, None]
 
     def _posterior(self, regime: Regime, draft: str) -> tuple[Array, Array]:
         evidence = self._of(regime, draft)  # [2, K, J]
@@ -76,26 +76,23 @@ class HazardTable:
         return weights / total if total > 0 else np.full(len(weights), 1 / len(weights))
 
 
-def outcomes(record: RoundRecord, positions: int) -> tuple[Array, Array]:
+def outcomes(record: RoundRecord, positions: int) -> tuple[list[float], list[float]]:
     """Return what a round says per position: mass accepted and mass rejected, each [positions].
 
     Positions up to the first rejection speak, those beyond are censored, as is a cut at the completion's end.
     Where β_j = Σ min(p, q) is known it stands for the coin: same mean, less variance. A proposer that drafted
     fewer tokens than it was asked for had nothing to go by: that is a miss at the next position.
     """
-    accepted: Array = np.zeros(positions)
-    rejected: Array = np.zeros(positions)
-    if record.overlaps and not record.censored:
-        overlaps = np.asarray(record.overlaps[: min(record.gamma, positions)])
-        accepted[: len(overlaps)] = overlaps
-        rejected[: len(overlaps)] = 1 - overlaps
-    else:
-        accepted[: record.num_accepted] = 1
+    accepted, rejected = [0.0] * positions, [0.0] * positions
+    by_overlap = bool(record.overlaps) and not record.censored
+    known = record.overlaps[: record.gamma] if by_overlap else (1.0,) * record.num_accepted
+    for j, beta in enumerate(known[:positions]):
+        accepted[j], rejected[j] = beta, 1.0 - beta
     miss = record.num_accepted
-    coin = record.num_accepted < record.gamma and not record.overlaps
-    short = record.num_accepted == record.gamma < record.planned_gamma
+    coin = miss < record.gamma and not by_overlap
+    short = miss == record.gamma < record.planned_gamma
     if (coin or short) and not record.censored and miss < positions:
-        rejected[miss] = 1
+        rejected[miss] = 1.0
     return accepted, rejected
 
 

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from statistics import fmean
 
-import numpy as np
-
-from specsched.policy.acceptance import expected_tokens
 from specsched.policy.base import Arm, RowView
 from specsched.policy.cost import CostModel, Group, TrackedCosts
 from specsched.policy.guard import Guard
@@ -95,7 +93,7 @@ class AdaptiveController:
 
     def choose(self, rows: Sequence[RowView]) -> list[Arm]:
         """Choose one arm per row for the round that comes."""
-        context = float(np.mean([row.context_tokens for row in rows]))
+        context = fmean(row.context_tokens for row in rows)
         for row in rows:
             self._reconsider(row)
         self._bound = self._best_bound(rows, context)
@@ -130,7 +128,7 @@ class AdaptiveController:
         members = [self._members[row.request_id] for row in rows]
         highest = max((m.plan.max_gamma for m in members if m.follows), default=0)
         goodputs = [self._goodput(rows, bound, context) for bound in range(highest + 1)]
-        best = int(np.argmax(goodputs))
+        best = max(range(highest + 1), key=goodputs.__getitem__)
         stay = min(self._bound, highest)
         return best if goodputs[best] > (1 + self._settings.gamma_gain) * goodputs[stay] else stay
 
@@ -144,7 +142,7 @@ class AdaptiveController:
         member = self._members[row.request_id]
         if not member.follows or arm.gamma == 0:
             return 1.0
-        return float(expected_tokens(member.hazards.hazards(arm.draft_model))[arm.gamma])
+        return member.hazards.tokens(arm.draft_model)[arm.gamma]
 
     def _arms(self, rows: Sequence[RowView], bound: int) -> list[Arm]:
         return [self._arm(self._members[row.request_id], row, bound) for row in rows]
@@ -174,10 +172,10 @@ class AdaptiveController:
             member.draft = best
 
     def _lone_goodput(self, member: _Member, draft: str, context: float) -> float:
-        tokens = expected_tokens(member.hazards.hazards(draft))
+        tokens = member.hazards.tokens(draft)
         gammas = range(1, member.plan.max_gamma + 1)
         seconds = [self._costs.round((Group(draft, 1, gamma),), 1, gamma, context) for gamma in gammas]
-        return float(max(tokens[gamma] / cost for gamma, cost in zip(gammas, seconds, strict=True)))
+        return max(tokens[gamma] / cost for gamma, cost in zip(gammas, seconds, strict=True))
 
     # -------------------------------------------------------------------------------------------- learning
 

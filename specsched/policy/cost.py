@@ -1,10 +1,9 @@
 """What rounds cost: T = Σ_d (o_d + γ_d · τ_d(b_d, ℓ)) + V(n, ℓ) over a profiled grid, tracked as rounds go by."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from specsched.records import CostGrid, CostPoint, DraftCost
 
@@ -30,15 +29,22 @@ class CostModel:
     """Seconds of a round, by interpolation in the grid."""
 
     def __init__(self, grid: CostGrid) -> None:
-        self._curves = _curves(grid.verify)
+        by_context = _curves(grid.verify)
+        self._contexts = [context for context, _ in by_context]
+        self._curves = [curve for _, curve in by_context]
         self._drafts: Mapping[str, DraftCost] = {draft.draft_model: draft for draft in grid.drafts}
 
     def verify(self, positions: int, context_tokens: float) -> float:
         """V(n, ℓ): one forward of the target over n positions as laid out."""
         if not self._curves:
             return 1.0
-        at = [_along(curve, positions) for _, curve in self._curves]
-        return float(np.interp(context_tokens, [context for context, _ in self._curves], at))
+        contexts, curves = self._contexts, self._curves
+        right = bisect_left(contexts, context_tokens)
+        if right == 0 or right == len(contexts):
+            return _along(curves[min(right, len(contexts) - 1)], positions)
+        low, high = contexts[right - 1], contexts[right]
+        share = (context_tokens - low) / (high - low)
+        return (1 - share) * _along(curves[right - 1], positions) + share * _along(curves[right], positions)
 
     def draft(self, group: Group, context_tokens: float) -> float:
         """o_d + γ · τ_d(b_d, ℓ)."""
@@ -100,19 +106,26 @@ def _curves(points: Sequence[CostPoint]) -> list[tuple[int, Curve]]:
     """
     curves: list[tuple[int, Curve]] = []
     for context in sorted({point.context_tokens for point in points}):
-        at = sorted((p.positions, p.seconds) for p in points if p.context_tokens == context)
-        positions, seconds = zip(*at, strict=True)
-        curves.append((context, (positions, np.minimum.accumulate(seconds[::-1])[::-1].tolist())))
+        cheapest: dict[int, float] = {}
+        for point in sorted((p for p in points if p.context_tokens == context), key=lambda p: -p.positions):
+            least = min(point.seconds, *cheapest.values()) if cheapest else point.seconds
+            cheapest[point.positions] = least
+        curves.append((context, (sorted(cheapest), sorted(cheapest.values()))))
     whole = max((len(positions) for _, (positions, _) in curves), default=0)
     return [(context, curve) for context, curve in curves if len(curve[0]) == whole]
 
 
 def _along(curve: Curve, positions: int) -> float:
-    """Interpolate; beyond the last point go on with the mean slope."""
+    """Interpolate; beyond the last point go on with the mean slope. Plain Python: it runs many times a round."""
     known, seconds = curve
-    beyond = max(0, positions - known[-1])
-    slope = (seconds[-1] - seconds[0]) / max(1, known[-1] - known[0])
-    return float(np.interp(positions, known, seconds)) + slope * beyond
+    right = bisect_left(known, positions)
+    if right == 0:
+        return seconds[0]
+    if right == len(known):
+        slope = (seconds[-1] - seconds[0]) / max(1, known[-1] - known[0])
+        return seconds[-1] + slope * (positions - known[-1])
+    share = (positions - known[right - 1]) / (known[right] - known[right - 1])
+    return seconds[right - 1] + share * (seconds[right] - seconds[right - 1])
 
 
 def _step(steps: Sequence[CostPoint], rows: int, context_tokens: float) -> float:
@@ -133,4 +146,4 @@ def _tracked(factor: float, measured: float, predicted: float) -> float:
     if predicted <= 0:
         return factor
     ratio = min(measured / predicted, _SPIKE * factor)
-    return float(np.clip((1 - _RATE) * factor + _RATE * ratio, *_BOUNDS))
+    return min(max((1 - _RATE) * factor + _RATE * ratio, _BOUNDS[0]), _BOUNDS[1])

@@ -1,12 +1,16 @@
 """A request's own ease: an offset u on the logit of every hazard (POLICY.md, "Request level")."""
 
+import math
 from collections import defaultdict
+from collections.abc import Iterable
+from itertools import accumulate
+from operator import mul
 
-import numpy as np
-
-from specsched.policy.acceptance import Array, outcomes
+from specsched.policy.acceptance import outcomes
 from specsched.policy.settings import PolicySettings
 from specsched.records import Beta, RoundRecord
+
+_EDGE = 1e-3
 
 
 class RequestHazards:
@@ -16,38 +20,47 @@ class RequestHazards:
     """
 
     def __init__(self, candidates: dict[str, tuple[Beta, ...]], settings: PolicySettings) -> None:
-        self._means: dict[str, Array] = {d: np.array([h.mean for h in hazards]) for d, hazards in candidates.items()}
+        self._means = {d: [min(max(h.mean, _EDGE), 1 - _EDGE) for h in hazards] for d, hazards in candidates.items()}
         self._settings = settings
         self._surprise: dict[str, float] = defaultdict(float)
         self._information: dict[str, float] = defaultdict(float)
+        self._tokens: dict[str, list[float]] = {}
 
     @property
     def drafts(self) -> tuple[str, ...]:
         """Drafts that it knows."""
         return tuple(self._means)
 
-    def hazards(self, draft: str) -> Array:
-        """σ(logit m + u), [J]."""
-        means = np.clip(self._means[draft], 1e-3, 1 - 1e-3)
-        odds = means / (1 - means) * np.exp(self.offset(draft))
-        return np.asarray(odds / (1 + odds))
+    def tokens(self, draft: str) -> list[float]:
+        """E[tokens of a round | γ] for γ = 0 … J, from hazards σ(logit m + u)."""
+        if draft not in self._tokens:
+            shift = math.exp(self.offset(draft))
+            self._tokens[draft] = _expected(m * shift / (1 - m + m * shift) for m in self._means[draft])
+        return self._tokens[draft]
 
     def offset(self, draft: str) -> float:
         """Return u as seen by one draft."""
         surprise, information = self._pooled(self._surprise, draft), self._pooled(self._information, draft)
         limit = self._settings.offset_limit
-        return float(np.clip(surprise / (information + self._settings.offset_prior), -limit, limit))
+        return max(-limit, min(limit, surprise / (information + self._settings.offset_prior)))
 
     def observe(self, record: RoundRecord) -> None:
         """Learn from one of the request's rounds."""
         means = self._means.get(record.draft_model)
         if means is None:
             return
-        accepted, rejected = outcomes(record, len(means))
-        seen = accepted + rejected
-        self._surprise[record.draft_model] += float((accepted - seen * means).sum())
-        self._information[record.draft_model] += float((seen * means * (1 - means)).sum())
+        for mean, accepted, rejected in zip(means, *outcomes(record, len(means)), strict=True):
+            seen = accepted + rejected
+            self._surprise[record.draft_model] += accepted - seen * mean
+            self._information[record.draft_model] += seen * mean * (1 - mean)
+        self._tokens.clear()
 
     def _pooled(self, sums: dict[str, float], draft: str) -> float:
         own = sums.get(draft, 0.0)
         return own + self._settings.offset_sharing * (sum(sums.values()) - own)
+
+
+def _expected(hazards: Iterable[float]) -> list[float]:
+    """1 + Σ_{j≤γ} Π_{i≤j} α_i, in plain Python: a round cannot wait for arrays of eight."""
+    survival = accumulate(hazards, mul)
+    return list(accumulate(survival, initial=1.0))

@@ -1,0 +1,50 @@
+"""Costs follow the grid, and then what rounds really took."""
+
+import pytest
+
+from specsched.policy.cost import CostModel, Group, TrackedCosts
+from specsched.records import CostGrid, CostPoint, DraftCost
+
+
+def test_costs_are_interpolated_and_go_on_beyond_the_grid():
+    model = CostModel(CostGrid(1, (CostPoint(1, 64, 1.0), CostPoint(5, 64, 2.0), CostPoint(9, 64, 3.0)), ()))
+    assert model.verify(3, 64) == pytest.approx(1.5)
+    assert model.verify(13, 64) == pytest.approx(4.0)
+
+
+def test_a_spike_in_the_profile_makes_nothing_dearer():
+    points = (CostPoint(1, 64, 5.0), CostPoint(2, 64, 1.1), CostPoint(3, 64, 1.2))
+    model = CostModel(CostGrid(1, points, ()))
+    assert model.verify(1, 64) == pytest.approx(1.1)
+
+
+def test_context_lengths_lie_between_their_neighbours_and_cut_profiles_are_left_out():
+    whole = tuple(CostPoint(n, context, n * scale) for context, scale in ((64, 1.0), (512, 2.0)) for n in (1, 2))
+    model = CostModel(CostGrid(1, (*whole, CostPoint(1, 1536, 90.0)), ()))
+    assert model.verify(2, 288) == pytest.approx(3.0)
+    assert model.verify(2, 5000) == pytest.approx(4.0)
+
+
+def test_drafts_cost_overhead_and_steps_by_rows_and_context():
+    steps = (CostPoint(1, 64, 0.1), CostPoint(9, 64, 0.5), CostPoint(1, 1088, 0.3))
+    model = CostModel(CostGrid(1, (CostPoint(1, 64, 1.0),), (DraftCost("d", 0.05, steps, 0.001),)))
+    assert model.draft(Group("d", 1, 4), 64) == pytest.approx(0.05 + 0.4)
+    assert model.draft(Group("d", 5, 2), 64) == pytest.approx(0.05 + 2 * 0.3)
+    assert model.draft(Group("d", 1, 1), 1088) == pytest.approx(0.05 + 0.3)
+    assert model.draft(Group("d", 1, 0), 64) == 0.0
+    assert model.prefill("d", 100) == pytest.approx(0.1)
+
+
+def test_without_a_profile_costs_are_nominal():
+    model = CostModel(CostGrid(0, (), ()))
+    assert model.verify(5, 100) == 1.0
+    assert 0 < model.draft(Group("d", 1, 3), 100) < 1.0
+
+
+def test_tracking_follows_a_machine_that_became_slower_and_shrugs_at_a_spike():
+    costs = TrackedCosts(CostModel(CostGrid(1, (CostPoint(1, 64, 1.0), CostPoint(2, 64, 1.0)), ())))
+    for _ in range(200):
+        costs.observe_verify(1, 1, 64, 2.0)
+    assert costs.plain(1, 64) == pytest.approx(2.0, rel=0.01)
+    costs.observe_verify(1, 1, 64, 1000.0)
+    assert costs.plain(1, 64) < 2.3

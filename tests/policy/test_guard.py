@@ -1,0 +1,39 @@
+"""The guard bounds the loss against plain decoding, and lets speculation come back."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from specsched.policy.guard import Guard
+from specsched.policy.settings import PolicySettings
+
+SETTINGS = PolicySettings()
+
+
+@given(st.lists(st.tuples(st.integers(1, 8), st.floats(1.0, 4.0), st.floats(0, 1)), min_size=1, max_size=300))
+def test_whatever_acceptance_brings_the_time_stays_within_the_bound(rounds):
+    guard, plain_time, time = Guard(SETTINGS), 0.0, 0.0
+    for rows, slowness, luck in rounds:
+        slow = slowness if guard.allows(rows, slowness) else 1.0
+        tokens = rows if slow == 1.0 else rows + int(luck * 5 * rows)
+        guard.settle(rows, tokens, slow)
+        plain_time += tokens / rows
+        time += slow
+        assert (1 - SETTINGS.slowdown) * time <= plain_time + SETTINGS.guard_start_tokens
+
+
+def test_plain_rounds_earn_the_next_try():
+    guard = Guard(SETTINGS)
+    while guard.allows(1, 2.0):
+        guard.settle(1, 1, 2.0)
+    waited = 0
+    while not guard.allows(1, 2.0):
+        guard.settle(1, 1, 1.0)
+        waited += 1
+    assert 0 < waited <= 60
+
+
+def test_credit_is_capped():
+    guard = Guard(SETTINGS)
+    for _ in range(2000):
+        guard.settle(1, 5, 1.0)
+    assert guard.credit == SETTINGS.guard_cap_tokens
