@@ -29,13 +29,20 @@ DOMAIN = "specsched"
 DETAILS_KEY = "grpc-status-details-bin"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
+# Peers drop trailers above 8 KiB, and the status with them. The message stands in them twice, the details in base64.
+_MESSAGE_BYTES = 1_000
+_VIOLATIONS_BYTES = 3_000
+_FIELD_BYTES = 200
+_DESCRIPTION_BYTES = 500
+
 Trailer = tuple[tuple[str, str | bytes], ...]
 
 
 def status_of(error: Exception) -> tuple[grpc.StatusCode, str, Trailer]:
     """Return code, message and trailing metadata for an error.
 
-    What was raised on purpose is told; anything else is logged under an id, and only the id is told.
+    What was raised on purpose is told, as far as a trailer holds it; anything else is logged under an id, and only
+    the id is told.
     """
     if not isinstance(error, SpecschedError):
         error_id = uuid.uuid4().hex[:12]
@@ -105,6 +112,7 @@ def _details(trailer: Trailer) -> Sequence[any_pb2.Any]:
 
 
 def _packed(code: grpc.StatusCode, message: str, details: Sequence[Message]) -> tuple[grpc.StatusCode, str, Trailer]:
+    message = _cut(message, _MESSAGE_BYTES)
     status = status_pb2.Status(code=code.value[0], message=message)
     for detail in details:
         status.details.add().Pack(detail)
@@ -116,5 +124,18 @@ def _info(reason: str, **metadata: str) -> error_details_pb2.ErrorInfo:
 
 
 def _bad_request(violations: Sequence[Violation]) -> error_details_pb2.BadRequest:
-    fields = [error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description) for v in violations]
-    return error_details_pb2.BadRequest(field_violations=fields)
+    bad = error_details_pb2.BadRequest()
+    for told, violation in enumerate(violations):
+        if bad.ByteSize() > _VIOLATIONS_BYTES:
+            bad.field_violations.add(description=f"and {len(violations) - told} more")
+            break
+        bad.field_violations.add(
+            field=_cut(violation.field, _FIELD_BYTES), description=_cut(violation.description, _DESCRIPTION_BYTES)
+        )
+    return bad
+
+
+def _cut(text: str, limit: int) -> str:
+    """At most so many bytes, and always valid Unicode."""
+    data = text.encode(errors="replace")
+    return data[:limit].decode(errors="ignore") + ("…" if len(data) > limit else "")
