@@ -21,6 +21,7 @@ def configure_logging(level: str = "info", format: Format = "auto", **bound: Any
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            lambda _logger, _method, event: {**bound, **event},  # contextvars would stay on this thread
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -30,7 +31,6 @@ def configure_logging(level: str = "info", format: Format = "auto", **bound: Any
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.bind_contextvars(**bound)
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
