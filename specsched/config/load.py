@@ -1,6 +1,6 @@
 """YAML → the frozen tree. Environment overrides the file, arguments override both."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from specsched.errors import ConfigError
 
 ENV_PREFIX = "SPECSCHED__"
 
+_UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)  # ValueError: the 99th of December
+
 Overrides = Mapping[tuple[str, str], Any]
 """(section, field) → value."""
 
@@ -21,7 +23,7 @@ def load_config(path: Path | None, env: Mapping[str, str], overrides: Overrides 
 
     Args:
         path: YAML file; None takes the built-in default.
-        env: Variables `SPECSCHED__SECTION__FIELD`, values in YAML.
+        env: Variables `SPECSCHED__SECTION__FIELD`, values in YAML; empty ones are left out.
         overrides: From the command line; None values are left out.
 
     Raises:
@@ -29,14 +31,18 @@ def load_config(path: Path | None, env: Mapping[str, str], overrides: Overrides 
     """
     text = _read(path)
     tree = _parse(path, text)
-    for (section, field), value in {**_from_env(env), **(overrides or {})}.items():
+    given = {
+        **{key: (f"environment variable {name}: ", value) for name, key, value in _from_env(env) if value is not None},
+        **{key: ("", value) for key, value in (overrides or {}).items() if value is not None},
+    }
+    for (section, field), (_, value) in given.items():
         fields = tree.setdefault(section, {})
-        if value is not None and isinstance(fields, dict):
+        if isinstance(fields, dict):
             fields[field] = value
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(_explain(path, text, error)) from error
+        raise ConfigError(_explain(path, text, {key: place for key, (place, _) in given.items()}, error)) from error
 
 
 def _read(path: Path | None) -> str:
@@ -53,7 +59,7 @@ def _read(path: Path | None) -> str:
 def _parse(path: Path | None, text: str) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except _UNREADABLE as error:
         mark = getattr(error, "problem_mark", None)
         raise ConfigError(f"{path}{f':{mark.line + 1}' if mark else ''}: no valid YAML") from error
     if tree is None:
@@ -65,25 +71,29 @@ def _parse(path: Path | None, text: str) -> dict[str, Any]:
     }
 
 
-def _from_env(env: Mapping[str, str]) -> dict[tuple[str, str], Any]:
-    found = {}
+def _from_env(env: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, str], Any]]:
+    """Yield each variable's name, the section and field it sets, and the value."""
     for name, value in env.items():
         if name.startswith(ENV_PREFIX):
             section, _, field = name.removeprefix(ENV_PREFIX).lower().partition("__")
             if not field:
                 raise ConfigError(f"environment variable {name}: expected {ENV_PREFIX}SECTION__FIELD")
-            found[section, field] = yaml.safe_load(value)
-    return found
+            try:
+                yield name, (section, field), yaml.safe_load(value)
+            except _UNREADABLE as error:
+                raise ConfigError(f"environment variable {name}: no valid YAML") from error
 
 
-def _explain(path: Path | None, text: str, error: ValidationError) -> str:
-    """One line: every violation with its place and its field."""
+def _explain(path: Path | None, text: str, places: Mapping[tuple[str, str], str], error: ValidationError) -> str:
+    """One line: every violation with its place and its field. `places` of values that are not from the file."""
     root = yaml.compose(text) if text else None
     parts = []
     for violation in error.errors(include_url=False):
-        line = _line_of(root, violation["loc"])
+        loc = violation["loc"]
+        line = _line_of(root, loc)
         place = f"{path}:{line}: " if path and line else f"{path}: " if path else ""
-        parts.append(f"{place}{'.'.join(map(str, violation['loc']))}: {violation['msg']}")
+        elsewhere = [at for key, at in places.items() if key == loc[:2] or (not line and key[:1] == loc)]
+        parts.append(f"{elsewhere[0] if elsewhere else place}{'.'.join(map(str, loc))}: {violation['msg']}")
     return "; ".join(parts)
 
 
