@@ -1,0 +1,311 @@
+"""Plain decoding, one row at a time: ours against transformers' own `generate()`, in turns within one run."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, zip_longest
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import transformers
+from transformers import GenerationConfig, PreTrainedModel
+from transformers.generation.streamers import BaseStreamer
+
+from specsched.bench.prompt_set import BenchPrompt, load_prompts
+from specsched.classify.base import PROMPT_CLASSES
+from specsched.engine.base import EngineCore
+from specsched.engine.load import Progress, load_engine, load_network
+from specsched.engine.settings import EngineSettings
+from specsched.errors import SetupError
+from specsched.policy.controller import PlannedController
+from specsched.pool.manifest import ModelSpec, Pool
+from specsched.records import ChatMessage, ChatPrompt, Chunk, Job, Plan, Sampling
+from specsched.text.tokenizer import Tokenizer
+
+Clock = Callable[[], float]
+"""Monotonic seconds."""
+
+MIN_PROMPTS = 8
+"""Fewer prompts give no interval worth its name."""
+_DRAWS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class PlainJob:
+    """One run of `bench plain`."""
+
+    prompts: int = 16
+    """Over all classes."""
+    max_tokens: int = 96
+    """Longest completion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A benchmark prompt, in tokens of the target."""
+
+    id: str
+    prompt_class: str
+    prompt_ids: tuple[int, ...]
+
+    def job(self, max_tokens: int) -> Job:
+        """Ask it greedily."""
+        return Job(self.id, self.prompt_ids, Sampling(temperature=0.0), Plan(), noise_seed=0, max_tokens=max_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One completion, with its time."""
+
+    tokens: tuple[int, ...]
+    decode_seconds: float
+    """From the first token to the last: the prompt's share is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One prompt, answered twice by either."""
+
+    prompt_class: str
+    tokens: int
+    same: bool
+    """Whether both gave equal tokens. A faster run with other tokens is no result."""
+    our_seconds: float
+    """Decoding time of both answers together."""
+    their_seconds: float
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is something to compare."""
+        return self.same and self.tokens > 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlainSummary:
+    """One line of the table."""
+
+    prompt_class: str
+    prompts: int
+    counted: int
+    """Prompts with equal tokens, two at least; all else on this line is theirs."""
+    our_seconds_per_token: float
+    their_seconds_per_token: float
+    ratio: float
+    """Σ their decoding time ÷ Σ ours: above 1 we are faster."""
+    interval: tuple[float, float] | None
+    """Of the ratio: 95 %, bootstrapped over prompts; None for fewer than `MIN_PROMPTS`."""
+
+
+class Contender(Protocol):
+    """Decodes plainly, one row at a time."""
+
+    def answer(self, question: Question, max_tokens: int) -> Answer:
+        """Complete a prompt greedily."""
+        ...
+
+
+class EngineContender:
+    """Our engine, whose controller must let the plan's γ 0 be."""
+
+    def __init__(self, engine: EngineCore, clock: Clock = time.perf_counter) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def answer(self, question: Question, max_tokens: int) -> Answer:
+        """Run one job to its end; every round hands over one token."""
+        tokens: list[int] = []
+        times: list[float] = []
+
+        def take(chunk: Chunk) -> None:
+            tokens.extend(chunk.token_ids)
+            times.append(self._clock())
+
+        self._engine.submit(question.job(max_tokens), take)
+        while self._engine.step():
+            pass
+        return Answer(tuple(tokens), times[-1] - times[0])
+
+
+class TransformersContender:
+    """`generate()` as its users call it."""
+
+    def __init__(self, reference: "Reference", clock: Clock = time.perf_counter) -> None:
+        self._reference = reference
+        self._clock = clock
+
+    def answer(self, question: Question, max_tokens: int) -> Answer:
+        """Run one call."""
+        stamps = _Stamps(self._clock)
+        tokens = self._reference.generate(question.prompt_ids, max_tokens, stamps)
+        return Answer(tokens, stamps.times[-1] - stamps.times[1])  # the first is the prompt's
+
+
+class Reference:
+    """The target alone, by transformers. Takes its network over: of its generation settings only EOS and pad stay."""
+
+    def __init__(self, network: PreTrainedModel) -> None:
+        eos = network.generation_config.eos_token_id
+        pad = network.generation_config.pad_token_id or 0
+        self._eos = frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
+        self._network: Any = network
+        self._network.generation_config = GenerationConfig(eos_token_id=eos, pad_token_id=pad)
+        self.max_context_tokens: int = network.config.get_text_config().max_position_embeddings
+
+    def generate(
+        self, prompt_ids: Sequence[int], max_tokens: int, streamer: BaseStreamer | None = None
+    ) -> tuple[int, ...]:
+        """Greedy completion, EOS included; `streamer` is handed the prompt, then each token."""
+        ids = torch.tensor([list(prompt_ids)], device=self._network.device)
+        mask = torch.ones_like(ids)
+        options = {"attention_mask": mask, "do_sample": False, "max_new_tokens": max_tokens, "streamer": streamer}
+        out = self._network.generate(ids, **options)
+        return tuple(out[0, len(prompt_ids) :].tolist())
+
+    def resume(self, prompt_ids: Sequence[int], said: tuple[int, ...], max_tokens: int) -> tuple[int, ...]:
+        """Greedy completion that begins with `said`."""
+        if len(said) >= max_tokens or said[-1] in self._eos:
+            return said
+        return said + self.generate((*prompt_ids, *said), max_tokens - len(said))
+
+    @torch.inference_mode()
+    def gap(self, prefix_ids: Sequence[int], token: int) -> float:
+        """Best logit after a prefix - that of `token`."""
+        ids = torch.tensor([list(prefix_ids)], device=self._network.device)
+        logits = self._network(ids).logits[0, -1].float()  # [V]
+        return float(logits.max() - logits[token])
+
+
+def check_plain(pool: Pool, job: PlainJob, say: Progress = lambda _stage: None) -> list[Trial]:
+    """Load a target twice, with no draft beside it, and let both decode.
+
+    Raises:
+        SetupError: a model or prompts that cannot be used.
+    """
+    settings = EngineSettings(profile_seconds=0)
+    engine = load_engine(replace(pool, drafts=()), settings, lambda _costs: PlannedController(), say)
+    reference = load_reference(pool.target)
+    room = reference.max_context_tokens - job.max_tokens
+    questions = draw_questions(tokenizer_of(pool), load_prompts(), job.prompts, room)
+    return race(EngineContender(engine), TransformersContender(reference), questions, job.max_tokens, say)
+
+
+def race(
+    ours: Contender,
+    theirs: Contender,
+    questions: Sequence[Question],
+    max_tokens: int,
+    say: Progress = lambda _stage: None,
+) -> list[Trial]:
+    """ABBA on every prompt, BAAB on every other, after a warm-up of both on the first."""
+    for contender in (ours, theirs):
+        contender.answer(questions[0], max_tokens)
+    trials: list[Trial] = []
+    for number, question in enumerate(questions):
+        say(f"plain decoding: {number} of {len(questions)}")
+        outer, inner = (theirs, ours) if number % 2 else (ours, theirs)
+        answers = [(each, each.answer(question, max_tokens)) for each in (outer, inner, inner, outer)]
+        of_ours = [answer for each, answer in answers if each is ours]
+        of_theirs = [answer for each, answer in answers if each is theirs]
+        trials.append(_trial(question, of_ours, of_theirs))
+    return trials
+
+
+def summarise(trials: Sequence[Trial]) -> list[PlainSummary]:
+    """One line per class, and one over all at the end."""
+    in_order = sorted(trials, key=lambda trial: trial.prompt_class)
+    by_class = groupby(in_order, key=lambda trial: trial.prompt_class)
+    return [*(_summary(name, list(members)) for name, members in by_class), _summary("all", in_order)]
+
+
+def bootstrap(trials: Sequence[Trial], draws: int = _DRAWS, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of Σ theirs ÷ Σ ours, prompts drawn with replacement."""
+    seconds = np.array([(trial.their_seconds, trial.our_seconds) for trial in trials])  # [P, 2]
+    picks = np.random.default_rng(seed).integers(len(trials), size=(draws, len(trials)))
+    their_sums, our_sums = seconds[picks].sum(axis=1).T  # [draws] each
+    low, high = np.quantile(their_sums / our_sums, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def load_reference(target: ModelSpec) -> Reference:
+    """Load a target a second time, for transformers alone.
+
+    Raises:
+        PoolError: the model cannot be read.
+    """
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    return Reference(load_network(target))
+
+
+def tokenizer_of(pool: Pool) -> Tokenizer:
+    """The target's tokenizer.
+
+    Raises:
+        PoolError: it cannot be read.
+    """
+    assert pool.target.path is not None, "targets have a path"
+    return Tokenizer.load(pool.target.path)
+
+
+def draw_questions(
+    tokenizer: Tokenizer, prompts: Sequence[BenchPrompt], count: int, room_tokens: int
+) -> list[Question]:
+    """`count` prompts, classes in turn; prompts of more than `room_tokens` tokens are passed over.
+
+    Raises:
+        SetupError: no prompt fits.
+    """
+    asked = [Question(p.id, p.prompt_class, _prompt_ids(tokenizer, p.prompt)) for p in prompts]
+    fitting = [question for question in asked if len(question.prompt_ids) <= room_tokens]
+    columns = [[q for q in fitting if q.prompt_class == name] for name in PROMPT_CLASSES]
+    in_turn = [question for layer in zip_longest(*columns) for question in layer if question is not None]
+    if not in_turn:
+        raise SetupError(f"no benchmark prompt fits into {room_tokens} tokens")
+    return in_turn[:count]
+
+
+def _prompt_ids(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
+    rendered = tokenizer.render(ChatPrompt((ChatMessage("user", text),)))
+    return tokenizer.encode(rendered, special_tokens=False)
+
+
+def _trial(question: Question, ours: Sequence[Answer], theirs: Sequence[Answer]) -> Trial:
+    return Trial(
+        prompt_class=question.prompt_class,
+        tokens=len(ours[0].tokens),
+        same=len({answer.tokens for answer in (*ours, *theirs)}) == 1,
+        our_seconds=sum(answer.decode_seconds for answer in ours),
+        their_seconds=sum(answer.decode_seconds for answer in theirs),
+    )
+
+
+def _summary(name: str, trials: Sequence[Trial]) -> PlainSummary:
+    counted = [trial for trial in trials if trial.counts]
+    steps = max(2 * sum(trial.tokens - 1 for trial in counted), 1)
+    ours = sum(trial.our_seconds for trial in counted)
+    theirs = sum(trial.their_seconds for trial in counted)
+    return PlainSummary(
+        prompt_class=name,
+        prompts=len(trials),
+        counted=len(counted),
+        our_seconds_per_token=ours / steps,
+        their_seconds_per_token=theirs / steps,
+        ratio=theirs / max(ours, 1e-9),
+        interval=bootstrap(counted) if len(counted) >= MIN_PROMPTS else None,
+    )
+
+
+class _Stamps(BaseStreamer):
+    """Notes when `generate()` hands over the prompt, and each token."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.times: list[float] = []
+
+    def put(self, value: object) -> None:  # noqa: ARG002 - the port's
+        """Note the time."""
+        self.times.append(self._clock())
+
+    def end(self) -> None:
+        """Nothing to close."""
