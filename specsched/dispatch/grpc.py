@@ -1,8 +1,7 @@
 """Workers behind gRPC: Unix sockets on this host, TCP elsewhere."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self
 
@@ -38,6 +37,7 @@ class WorkerConnection:
         self.info: WorkerInfo | None = None
         """None while it is not ready."""
         self.outstanding = Outstanding(address)
+        self._suspected = asyncio.Event()
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its stubs know no aio
@@ -45,8 +45,12 @@ class WorkerConnection:
     async def watch(self, changed: asyncio.Event) -> None:
         """Follow the worker's health for ever; sets `changed` when it becomes ready."""
         while True:
-            with contextlib.suppress(grpc.aio.AioRpcError):  # not there, or gone: said once below, tried again
-                await self._follow(changed)
+            self._suspected.clear()
+            tasks = {asyncio.ensure_future(self._follow(changed)), asyncio.ensure_future(self._suspected.wait())}
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await _cancelled(tasks)
             self._lost()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
@@ -69,7 +73,12 @@ class WorkerConnection:
                     ticket.delivered(chunk)
                     yield chunk
         except grpc.aio.AioRpcError as error:
-            raise _sorted(error) from error
+            raised = error_of(error)
+            if isinstance(raised, RequestError):
+                raise raised from error
+            self._lost()  # now, not when its health says so: the next try must not come here again
+            self._suspected.set()
+            raise WorkerLost(f"{error.code().name}: {raised}") from error
         finally:
             call.cancel()
 
@@ -137,7 +146,8 @@ class GrpcDispatcher:
                 yield chunk
 
 
-def _sorted(error: grpc.aio.AioRpcError) -> Exception:
-    """Sort a worker's failure: the job's fault, or the worker's."""
-    raised = error_of(error)
-    return raised if isinstance(raised, RequestError) else WorkerLost(f"{error.code().name}: {raised}")
+async def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel all, and take what they still raise: a worker that is not there is said once, and tried again."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,7 +1,7 @@
 """Keeps worker processes alive: starts them, restarts those that die, ends them with the service."""
 
 import asyncio
-import signal
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +19,9 @@ Command = Callable[[str, str], Sequence[str]]
 
 SETUP_EXIT_CODE = 2
 """A worker that exits with it cannot be started at all: an unreadable pool is no better the second time."""
+
+
+_STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +45,15 @@ class Launcher:
         self._command = command
         self._env = env
         self._backoff = backoff or Backoff()
-        self._folder = tempfile.TemporaryDirectory(prefix="specsched-")  # short: a socket's path has 107 bytes
+        self._folder = ""
         self._ids = [f"worker-{i}" for i in range(count)]
         self._keepers: list[asyncio.Task[None]] = []
         self._processes: dict[str, asyncio.subprocess.Process] = {}
-        self._stopping = False
         self.restarts = 0
 
     @property
     def addresses(self) -> list[str]:
-        """Where the workers listen."""
+        """Where the workers listen, once they are started."""
         return [self._address(worker_id) for worker_id in self._ids]
 
     @property
@@ -61,24 +63,16 @@ class Launcher:
 
     async def __aenter__(self) -> Self:
         """Start all workers; they are ready when their health says so."""
+        self._folder = tempfile.mkdtemp(prefix="specsched-")  # short: a socket's path has 107 bytes
         self._keepers = [asyncio.create_task(self._keep(worker_id)) for worker_id in self._ids]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End them: SIGTERM, and SIGKILL for those that do not listen."""
-        self._stopping = True
-        for process in self._processes.values():
-            process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(5.0):
-                await asyncio.gather(*(process.wait() for process in self._processes.values()))
-        except TimeoutError:
-            for process in self._processes.values():
-                process.kill()
+        """End them all."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def failed(self) -> None:
         """Return never; raise SetupError when a worker can never be started."""
@@ -87,10 +81,10 @@ class Launcher:
     async def _keep(self, worker_id: str) -> None:
         """Run a worker for ever."""
         quick_deaths = 0
-        while not self._stopping:
+        while True:
             started = time.monotonic()
             code = await self._run(worker_id)
-            if code == SETUP_EXIT_CODE and not self._stopping:
+            if code == SETUP_EXIT_CODE:
                 raise SetupError(f"{worker_id} cannot start; the line above says why")
             quick_deaths = 1 if time.monotonic() - started > self._backoff.healthy_seconds else quick_deaths + 1
             pause = self._backoff.pause(quick_deaths)
@@ -110,7 +104,22 @@ class Launcher:
         try:
             return await process.wait()
         finally:
+            await _end(process)
             del self._processes[worker_id]
 
     def _address(self, worker_id: str) -> str:
-        return f"unix:{self._folder.name}/{worker_id}.sock"
+        return f"unix:{self._folder}/{worker_id}.sock"
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Make sure that a process is gone: SIGTERM, and SIGKILL if it does not listen."""
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+    assert process.stdin is not None, "standard input is a pipe"
+    process.stdin.close()

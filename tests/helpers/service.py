@@ -1,0 +1,119 @@
+"""The whole service around scripted workers: real processes, real sockets, no models."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from specsched.classify.fake import FixedClassifier
+from specsched.client import Client
+from specsched.dispatch.base import Dispatcher
+from specsched.dispatch.grpc import GrpcDispatcher
+from specsched.engine.fake import scripted_token
+from specsched.policy.base import Policy
+from specsched.policy.fixed import FixedPolicy
+from specsched.records import Job, Plan, Request, Sampling, Stopping, TokenPrompt
+from specsched.scheduler.admission import Admission
+from specsched.scheduler.reading import Reader
+from specsched.scheduler.resume import ResumeLimits
+from specsched.scheduler.scheduler import Parts, Scheduler
+from specsched.server.process import run_server
+from specsched.wire.serving import GrpcServer
+from specsched.worker.launcher import Backoff, Launcher
+from tests.helpers.text import byte_tokenizer
+
+ROOT = Path(__file__).parents[2]
+
+
+def scheduler_over(
+    dispatcher: Dispatcher, *, policy: Policy | None = None, max_requests: int = 64, max_tokens: int = 100_000
+) -> Scheduler:
+    """A scheduler with the byte tokenizer and one fixed arm."""
+    tokenizer = byte_tokenizer()
+    return Scheduler(
+        Parts(
+            tokenizer=tokenizer,
+            reader=Reader(tokenizer, FixedClassifier()),
+            policy=policy or FixedPolicy("draft", 2),
+            admission=Admission(max_requests, max_tokens),
+            dispatcher=dispatcher,
+            resume_limits=ResumeLimits(max_resumes=3, wait_seconds=20.0),
+            config_sha="test",
+        )
+    )
+
+
+def scripted_command(round_seconds: float) -> Callable[[str, str], list[str]]:
+    """Command line of a scripted worker."""
+    common = [sys.executable, "-m", "tests.helpers.scripted_worker"]
+    return lambda worker_id, address: [*common, worker_id, address, str(round_seconds)]
+
+
+@dataclass
+class Served:
+    """A running service."""
+
+    client: Client
+    scheduler: Scheduler
+    launcher: Launcher
+    address: str
+    ended: asyncio.Task[None] = field(repr=False)
+
+    def terminate(self) -> None:
+        """What SIGTERM does to the scheduler's process."""
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@asynccontextmanager
+async def scripted_service(
+    folder: Path,
+    *,
+    workers: int = 1,
+    round_seconds: float = 0.002,
+    drain_seconds: float = 5.0,
+    policy: Policy | None = None,
+    max_requests: int = 64,
+) -> AsyncIterator[Served]:
+    """Start everything; it serves once entered."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    launcher = Launcher(workers, scripted_command(round_seconds), env, Backoff(0.05, 0.2))
+    dispatcher = GrpcDispatcher()
+    scheduler = scheduler_over(dispatcher, policy=policy, max_requests=max_requests)
+    server = GrpcServer(f"unix:{folder}/s.sock", max_message_bytes=2**20)
+    async with launcher, dispatcher.connect(launcher.addresses):
+        running = asyncio.create_task(
+            run_server(server, scheduler, dispatcher, drain_seconds=drain_seconds, failed=launcher.failed)
+        )
+        async with Client(server.address) as client:
+            try:
+                await client.ready(20.0)
+                while len(dispatcher.workers()) < workers:
+                    await asyncio.sleep(0.02)
+                served = Served(client, scheduler, launcher, server.address, running)
+                yield served
+            finally:
+                if not running.done():
+                    served_pid = os.getpid()
+                    os.kill(served_pid, signal.SIGTERM)
+                await asyncio.gather(running, return_exceptions=True)
+
+
+def ask(name: str = "r", *, prompt: tuple[int, ...] = (20, 21, 22), max_tokens: int = 30, **fields) -> Request:
+    """A greedy request by token ids."""
+    return Request(
+        name,
+        TokenPrompt(prompt),
+        sampling=fields.pop("sampling", Sampling(temperature=0.0)),
+        stopping=fields.pop("stopping", Stopping(max_tokens=max_tokens)),
+        **fields,
+    )
+
+
+def scripted_tokens(prompt: tuple[int, ...], count: int, vocab_size: int = 4096) -> tuple[int, ...]:
+    """What the scripted target says to a prompt."""
+    job = Job("any", prompt, Sampling(), Plan(), 0)
+    return tuple(scripted_token(job, position, vocab_size) for position in range(count))
