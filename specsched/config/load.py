@@ -103,7 +103,7 @@ def _line_of(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int | None:
     for part in loc:
         if not isinstance(node, yaml.MappingNode):
             break
-        entry = next(((key, value) for key, value in node.value if key.value == part), None)
+        entry = next(((key, value) for key, value in node.value if key.value == str(part)), None)
         if entry is None:
             break
         line, node = entry[0].start_mark.line + 1, entry[1]
