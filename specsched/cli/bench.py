@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,7 +60,7 @@ def identity(
 ) -> None:
     """Hold greedy tokens against transformers' generate(), arms changing every round; exits 1 where one differs."""
     members = _members(pool)
-    report = _run("identity", lambda say: _identity(members, prompts, max_tokens, say), json_file)
+    report = _run("identity", partial(_identity, members, prompts, max_tokens), json_file, "specsched bench identity")
     _print_checks(report.checks)
     raise typer.Exit(int(not _identical(report.checks)))
 
@@ -71,7 +72,7 @@ def plain(
 ) -> None:
     """Time plain decoding against transformers' generate(): one row at a time, both in turns."""
     members = _members(pool)
-    report = _run("plain", lambda say: _plain(members, prompts, max_tokens, say), json_file)
+    report = _run("plain", partial(_plain, members, prompts, max_tokens), json_file, "specsched bench plain")
     _print_checks(report.checks)
 
 
@@ -87,7 +88,7 @@ def run_all(
     out.mkdir(parents=True, exist_ok=True)
     checks: list[Check] = []
     for name, measure in _benchmarks(_members(pool), QUICK if quick else Sizes()).items():
-        checks += _run(name, measure, out / f"{name}.json").checks
+        checks += _run(name, measure, out / f"{name}.json", "specsched bench all").checks
         if not _identical(checks):
             break
     _print_checks(checks)
@@ -96,14 +97,14 @@ def run_all(
 
 def _benchmarks(pool: "Pool", sizes: Sizes) -> Mapping[str, "Callable[[Progress], Report]"]:
     return {
-        "identity": lambda say: _identity(pool, sizes.identity_prompts, sizes.identity_tokens, say),
-        "plain": lambda say: _plain(pool, sizes.plain_prompts, sizes.plain_tokens, say),
-        "evaluate": lambda say: _evaluate(pool, sizes, say),
+        "identity": partial(_identity, pool, sizes.identity_prompts, sizes.identity_tokens),
+        "plain": partial(_plain, pool, sizes.plain_prompts, sizes.plain_tokens),
+        "evaluate": partial(_evaluate, pool, sizes),
     }
 
 
-def _run(name: str, measure: "Callable[[Progress], Report]", json_file: Path | None) -> "Report":
-    """Measure, print the tables, and write the JSON."""
+def _run(name: str, measure: "Callable[[Progress], Report]", json_file: Path | None, command: str) -> "Report":
+    """Measure, print the tables, and write the JSON, which names the command."""
     import json
     import time
 
@@ -115,8 +116,7 @@ def _run(name: str, measure: "Callable[[Progress], Report]", json_file: Path | N
         print_table(table.title, table.columns, table.rows)
     console.print(f"{time.monotonic() - started:.0f} s", style="dim", highlight=False)
     if json_file:
-        tree = report.as_json(f"specsched bench {name}")
-        json_file.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
+        json_file.write_text(json.dumps(report.as_json(command), indent=1) + "\n", encoding="utf-8")
     return report
 
 

@@ -14,6 +14,7 @@ from specsched.bench.identity import RestlessController, compare, in_fp32, summa
 from specsched.bench.plain import Question, Reference, draw_questions
 from specsched.bench.prompt_set import BenchPrompt, load_prompts
 from specsched.classify.base import PROMPT_CLASSES
+from specsched.cli import bench
 from specsched.cli.bench import app
 from specsched.engine.load import load_engine
 from specsched.engine.settings import EngineSettings
@@ -195,19 +196,29 @@ def test_the_command_writes_tables_and_checks(manifest, tmp_path):
     assert len(tree["tables"]["identity"]) == 2 * (len(PROMPT_CLASSES) + 1)
 
 
-def test_the_command_exits_with_1_where_a_token_differs(manifest, tmp_path, monkeypatch):
+@pytest.fixture
+def _slipping(monkeypatch):
     asked = draw_questions(byte_tokenizer(), load_prompts(), 8, room_tokens=256 - 4)[4]
 
     def faulty(*arguments):
         return Slip(load_engine(*arguments), asked.id, 2, lambda token: token ^ 1)
 
     monkeypatch.setattr(identity, "load_engine", faulty)  # the fault is in the engine that the command loads
+
+
+@pytest.mark.usefixtures("_slipping")
+def test_the_command_exits_with_1_where_a_token_differs(manifest, tmp_path):
     done = run_command(manifest, "--json", str(tmp_path / "out.json"))
     assert done.exit_code == 1, done.output
     tree = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert not any(check["holds"] for check in tree["checks"])
-    flips = tree["tables"]["flips"]
-    assert [(flip["batch"], flip["position"], flip["verdict"]) for flip in flips] == [
-        (1, 2, "differs"),
-        (8, 2, "differs"),
-    ]
+    found = [(flip["batch"], flip["position"], flip["verdict"]) for flip in tree["tables"]["flips"]]
+    assert found == [(1, 2, "differs"), (8, 2, "differs")]
+
+
+@pytest.mark.usefixtures("_slipping")
+def test_all_goes_no_further_where_a_token_differs(manifest, tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "QUICK", bench.Sizes(identity_prompts=8, identity_tokens=4))
+    done = CliRunner().invoke(app, ["all", "--quick", "--pool", str(manifest), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 1, done.output
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["identity.json"]
