@@ -70,6 +70,10 @@ class ServedProcess:
         """The scheduler's process."""
         return self._process.pid
 
+    async def wait(self) -> int:
+        """Wait until it has ended; returns its exit code."""
+        return await self._process.wait()
+
     async def _until_ready(self) -> None:
         self.address = await self._unless_it_ends(self._listening)
         async with Client(self.address) as client:

@@ -22,7 +22,7 @@ from specsched.cli.asking import (
 from specsched.cli.options import AddressOption, ConfigOption, JsonOption, LogOption, PoolOption, configuration
 from specsched.cli.output import console, errors, one_line_errors, print_json
 from specsched.config.tree import Config
-from specsched.records import Completion, Request, Sampling, SpeculationHint
+from specsched.records import Completion, Request, Sampling, SpeculationHint, SpeculationMetrics
 
 
 @one_line_errors
@@ -85,11 +85,16 @@ async def _generate(request: Request, address: str | None, config: Config, *, qu
 
 
 def _account(completion: Completion) -> str:
-    decision, plan = completion.decision, completion.decision.plan
-    speculation, timings = completion.speculation, completion.timings
+    decision, plan, timings = completion.decision, completion.decision.plan, completion.timings
     return (
-        f"\n\nclass {decision.prompt_class} · draft {plan.draft_model} · γ {plan.gamma} · acceptance length"
-        f" {speculation.mean_acceptance_length:.2f} · {completion.usage.completion_tokens} tokens at"
+        f"\n\nclass {decision.prompt_class} · draft {plan.draft_model} · γ {plan.gamma} at first · "
+        f"{_acceptance(completion.speculation)} · {completion.usage.completion_tokens} tokens at"
         f" {timings.tokens_per_second:.1f} tokens/s · first after {timings.time_to_first_token_seconds * 1000:.0f} ms ·"
         f" {completion.finish_reason}"
     )
+
+
+def _acceptance(speculation: SpeculationMetrics) -> str:
+    if not speculation.num_spec_steps:
+        return "no round drafted"
+    return f"acceptance length {speculation.mean_acceptance_length:.2f} over {speculation.num_spec_steps} rounds"

@@ -1,5 +1,6 @@
 """`specsched`: every command by its name."""
 
+import os
 from importlib.metadata import version as installed_version
 from typing import Annotated
 
@@ -42,4 +43,5 @@ def main(
 
 def run() -> None:
     """Run the command line."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # its core writes to standard error past every logger
     app()

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
 
@@ -13,7 +14,10 @@ from specsched.errors import SpecschedError
 
 P = ParamSpec("P")
 
-console = Console()
+PIPED_WIDTH = 140
+"""Columns of a table that nobody sees on a terminal."""
+
+console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 errors = Console(stderr=True)
 
 

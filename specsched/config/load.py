@@ -31,6 +31,7 @@ def load_config(path: Path | None, env: Mapping[str, str], overrides: Overrides 
     """
     text = _read(path)
     tree = _parse(path, text)
+    _anchor(tree, path)
     given = {
         **{key: (f"environment variable {name}: ", value) for name, key, value in _from_env(env) if value is not None},
         **{key: ("", value) for key, value in (overrides or {}).items() if value is not None},
@@ -69,6 +70,13 @@ def _parse(path: Path | None, text: str) -> dict[str, Any]:
     return {
         section: dict(fields or {}) if isinstance(fields, dict | None) else fields for section, fields in tree.items()
     }
+
+
+def _anchor(tree: dict[str, Any], path: Path | None) -> None:
+    """A relative path in a file is relative to that file."""
+    pool = tree.get("pool")
+    if path is not None and isinstance(pool, dict) and isinstance(manifest := pool.get("manifest"), str):
+        pool["manifest"] = str(path.resolve().parent / manifest)
 
 
 def _from_env(env: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, str], Any]]:

@@ -20,8 +20,8 @@ from specsched.errors import PoolError
 from specsched.policy.base import RoundController
 from specsched.pool.compatibility import check_vocabulary
 from specsched.pool.manifest import ModelSpec, Pool
-from specsched.pool.weights import verify_weights
-from specsched.records import CostGrid, ModelInfo, WorkerInfo
+from specsched.pool.weights import Weights, verify_weights
+from specsched.records import NO_DRAFT, CostGrid, ModelInfo, WorkerInfo
 
 Progress = Callable[[str], None]
 """Takes one line per stage of loading."""
@@ -49,11 +49,14 @@ def load_engine(
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     progress(f"loading target {pool.target.id}")
+    weights = verify_weights(pool.target)
     network = load_network(pool.target)
     target = LanguageModel(network, pool.target.id, max_rows=settings.max_rows)
     proposers: dict[str, Proposer] = {}
     drafts = []
     for spec in pool.drafts:
+        if spec.kind == NO_DRAFT:  # always available
+            continue
         progress(f"loading draft {spec.id}")
         proposers[spec.id], of_draft = _load_draft(spec, pool, settings, target.vocab_size)
         drafts.append(of_draft)
@@ -61,14 +64,14 @@ def load_engine(
     costs = Profiler(target, proposers, max_rows=settings.max_rows, seconds=settings.profile_seconds).grid()
     info = WorkerInfo(
         worker_id=settings.worker_id,
-        target=_model_info(pool.target, "target", target),
+        target=_model_info(pool.target, "target", target, weights),
         drafts=tuple(drafts),
         vocab_size=target.vocab_size,
         max_context_tokens=target.max_context_tokens,
         max_rows=settings.max_rows,
         kv_capacity_tokens=settings.kv_capacity_tokens,
         eos_token_ids=_eos_token_ids(network),
-        numerics_id=_numerics_id(pool.target, target),
+        numerics_id=_numerics_id(pool.target, target, weights),
         costs=costs,
     )
     return Engine(info, target, proposers, make_controller(costs), settings)
@@ -81,7 +84,8 @@ def load_network(spec: ModelSpec) -> PreTrainedModel:
         PoolError: one line that names the model and what is wrong with it.
     """
     assert spec.path is not None, "only models have weights"
-    verify_weights(spec)
+    if spec.quantization != "none":
+        raise PoolError(f"{spec.id}: quantization {spec.quantization} is not offered yet")
     try:
         dtype = getattr(torch, spec.dtype)
         return AutoModelForCausalLM.from_pretrained(spec.path, dtype=dtype, local_files_only=True).eval()  # type: ignore[no-any-return]
@@ -95,12 +99,13 @@ def _load_draft(spec: ModelSpec, pool: Pool, settings: EngineSettings, vocab_siz
         return NgramProposer(spec.id), ModelInfo(spec.id, "ngram")
     assert spec.path is not None, "draft models have a path"
     assert pool.target.path is not None, "targets have a path"
+    weights = verify_weights(spec)
     check_vocabulary(pool.target.path, spec.path)
     model = LanguageModel(load_network(spec), spec.id, max_rows=settings.max_rows, vocab_size=vocab_size)
-    return DraftModelProposer(spec.id, model), _model_info(spec, "model", model)
+    return DraftModelProposer(spec.id, model), _model_info(spec, "model", model, weights)
 
 
-def _model_info(spec: ModelSpec, kind: str, model: LanguageModel) -> ModelInfo:
+def _model_info(spec: ModelSpec, kind: str, model: LanguageModel, weights: Weights) -> ModelInfo:
     return ModelInfo(
         id=spec.id,
         kind=kind,
@@ -108,7 +113,7 @@ def _model_info(spec: ModelSpec, kind: str, model: LanguageModel) -> ModelInfo:
         memory_bytes=model.memory_bytes(),
         dtype=spec.dtype,
         quantization=spec.quantization,
-        version=spec.sha256 or "",
+        version=weights.version,
     )
 
 
@@ -119,12 +124,12 @@ def _eos_token_ids(network: PreTrainedModel) -> tuple[int, ...]:
     return tuple(eos) if isinstance(eos, list) else () if eos is None else (int(eos),)
 
 
-def _numerics_id(spec: ModelSpec, target: LanguageModel) -> str:
+def _numerics_id(spec: ModelSpec, target: LanguageModel, weights: Weights) -> str:
     """Workers with equal ids give equal tokens: same weights, same arithmetic, same kernels."""
     config = Path(spec.path or "") / "config.json"
     parts = {
         "config": hashlib.sha256(config.read_bytes()).hexdigest(),
-        "weights": spec.sha256 or spec.id,
+        "weights": weights.sha256,
         "quantization": spec.quantization,
         "dtype": str(target.dtype),
         "device": target.device.type,

@@ -48,10 +48,10 @@ class EngineThread:
         await asyncio.shield(asyncio.wrap_future(self._ended))
 
     async def stop(self) -> None:
-        """End the thread after the step that is under way."""
+        """End the thread after the step that is under way; loading is not waited for."""
         self._stopping = True
         self._post(lambda _engine: None)
-        if self._thread.is_alive():
+        if self._loaded.done() and self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
 
     async def drain(self) -> None:

@@ -26,6 +26,8 @@ def export(network: Any, tokenizer_of: Path, folder: Path) -> None:
     copy = deepcopy(network).to(device="cpu", dtype=torch.bfloat16)
     copy.set_attn_implementation("sdpa")
     copy.save_pretrained(folder)
+    for weights in folder.glob("*.safetensors"):
+        weights.chmod(0o644)  # written for their owner alone; services run as other users
     for name in TOKENIZER_FILES:
         source, destination = tokenizer_of / name, folder / name
         if source.is_file() and source.resolve() != destination.resolve():

@@ -1,5 +1,7 @@
 """What every gRPC server of ours has: a checked address, health, reflection where it is safe, parsed messages."""
 
+import asyncio
+
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -7,10 +9,31 @@ from grpc_reflection.v1alpha import reflection
 
 from specsched.errors import AddressInUse
 from specsched.wire.address import check_address, is_local
-from specsched.wire.rpc import service_handler
+from specsched.wire.rpc import Context, service_handler
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+_LEAST_GRACE_SECONDS = 0.1
+"""For health watches to end."""
+
+
+class _Health(health.aio.HealthServicer):
+    """Health whose watches end by themselves: one that a stopping server cancels prints a traceback."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = asyncio.Event()
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:  # noqa: N802
+        """Follow a service's status until the server ends."""
+        tasks = {asyncio.ensure_future(super().Watch(request, context)), asyncio.ensure_future(self.ended.wait())}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class GrpcServer:
@@ -31,7 +54,7 @@ class GrpcServer:
         check_address(address)
         options = (("grpc.max_receive_message_length", max_message_bytes), ("grpc.so_reuseport", 0))
         self._server = grpc.aio.server(options=options)
-        self._health = health.aio.HealthServicer()
+        self._health = _Health()
         self._names: list[str] = []
         self._reflect = is_local(address) if reflect is None else reflect
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -61,4 +84,5 @@ class GrpcServer:
 
     async def stop(self, grace_seconds: float) -> None:
         """Refuse new calls, let running ones end, cancel what is left after the grace."""
-        await self._server.stop(grace_seconds)
+        self._health.ended.set()
+        await self._server.stop(max(grace_seconds, _LEAST_GRACE_SECONDS))

@@ -1,0 +1,22 @@
+"""A pool on disk: a tiny random target, a draft that is right often, one tokenizer."""
+
+from pathlib import Path
+
+from tests.helpers.text import save_tokenizer
+from tests.helpers.tiny import perturbed, tiny_network
+
+VOCABULARY = 320
+
+
+def save_pool(folder: Path) -> Path:
+    """Write models and manifest; returns the manifest."""
+    target = tiny_network("llama", vocab=VOCABULARY, spread=0.5)
+    for name, network in (("target", target), ("draft", perturbed(target, 0.02))):
+        network.save_pretrained(folder / name)
+        save_tokenizer(folder / name)
+    manifest = folder / "pool.yaml"
+    manifest.write_text(
+        "target: {id: tiny, path: target, dtype: float32}\n"
+        "drafts: [{id: draft, kind: model, path: draft}, {id: ngram, kind: ngram}]\n"
+    )
+    return manifest
