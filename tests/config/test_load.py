@@ -48,6 +48,14 @@ def test_the_file_is_read(tmp_path: Path) -> None:
     assert config.admission == Config().admission
 
 
+def test_a_manifests_path_is_relative_to_the_file_that_names_it(tmp_path: Path) -> None:
+    path = write(tmp_path, "pool: {manifest: models/pool.yaml}\n")
+    assert load_config(path, {}).pool.manifest == str(tmp_path.resolve() / "models" / "pool.yaml")
+    assert load_config(path, {"SPECSCHED__POOL__MANIFEST": "other.yaml"}).pool.manifest == "other.yaml"
+    assert load_config(path, {}, {("pool", "manifest"): "given.yaml"}).pool.manifest == "given.yaml"
+    assert load_config(write(tmp_path, "pool: {manifest: /pools/p.yaml}\n"), {}).pool.manifest == "/pools/p.yaml"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -229,6 +229,16 @@ async def test_who_watches_health_is_told_of_changes(tmp_path: Path) -> None:
     assert seen == [NOT_SERVING, SERVING]
 
 
+async def test_a_watch_of_health_ends_with_the_server(tmp_path: Path) -> None:
+    async with serving(tmp_path, Servicer()) as (server, channel):
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == NOT_SERVING
+        await server.stop(5)
+        assert await watch.read() is grpc.aio.EOF
+        assert await watch.code() is grpc.StatusCode.OK
+
+
 async def listed(channel: grpc.aio.Channel) -> list[str]:
     stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
     request = reflection_pb2.ServerReflectionRequest(list_services="")
