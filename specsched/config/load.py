@@ -1,13 +1,15 @@
 """YAML → the frozen tree. Environment overrides the file, arguments override both."""
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from specsched.config.tree import Config
+from specsched.config.tree import Config, Section
 from specsched.errors import ConfigError
 
 ENV_PREFIX = "SPECSCHED__"
@@ -101,8 +103,21 @@ def _explain(path: Path | None, text: str, places: Mapping[tuple[str, str], str]
         line = _line_of(root, loc)
         place = f"{path}:{line}: " if path and line else f"{path}: " if path else ""
         elsewhere = [at for key, at in places.items() if key == loc[:2] or (not line and key[:1] == loc)]
-        parts.append(f"{elsewhere[0] if elsewhere else place}{'.'.join(map(str, loc))}: {violation['msg']}")
+        parts.append(f"{elsewhere[0] if elsewhere else place}{'.'.join(map(str, loc))}: {_said(violation)}")
     return "; ".join(parts)
+
+
+def _said(violation: ErrorDetails) -> str:
+    """What is wrong, in an operator's words: an unknown key is told with the known one that is nearest."""
+    if violation["type"] != "extra_forbidden":
+        return violation["msg"]
+    section, name = violation["loc"][:-1], str(violation["loc"][-1])
+    known = Config.model_fields
+    if section:
+        annotation = known[str(section[0])].annotation
+        known = annotation.model_fields if isinstance(annotation, type) and issubclass(annotation, Section) else {}
+    near = get_close_matches(name, known, n=1)
+    return f"unknown key, did you mean {near[0]}?" if near else f"unknown key, known are {', '.join(known)}"
 
 
 def _line_of(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int | None:
