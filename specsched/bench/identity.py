@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, zip_longest
 
-from specsched.bench.plain import Question, Reference, draw_questions, load_reference, tokenizer_of
 from specsched.bench.prompt_set import load_prompts
+from specsched.bench.reference import Question, Reference, draw_questions, load_reference, tokenizer_of
 from specsched.engine.base import EngineCore
 from specsched.engine.load import Progress, load_engine
 from specsched.engine.settings import EngineSettings

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from specsched.bench import identity
 from specsched.bench.identity import RestlessController, compare, in_fp32, summarise
-from specsched.bench.plain import Question, Reference, draw_questions
 from specsched.bench.prompt_set import BenchPrompt, load_prompts
+from specsched.bench.reference import Question, Reference, draw_questions
 from specsched.classify.base import PROMPT_CLASSES
 from specsched.cli import bench
 from specsched.cli.bench import app

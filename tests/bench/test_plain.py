@@ -10,14 +10,13 @@ from specsched.bench.plain import (
     MIN_PROMPTS,
     Answer,
     EngineContender,
-    Question,
-    Reference,
     TransformersContender,
     Trial,
     bootstrap,
     race,
     summarise,
 )
+from specsched.bench.reference import Question, Reference
 from specsched.cli.bench import app
 from tests.helpers.text import byte_tokenizer, save_tokenizer
 from tests.helpers.tiny import engine_of, perturbed, tiny_network
