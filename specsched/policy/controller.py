@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from statistics import fmean
 
 from specsched.policy.base import Arm, RowView
+from specsched.policy.batch import Batch, Lane
 from specsched.policy.cost import CostModel, Group, TrackedCosts
 from specsched.policy.guard import Guard
 from specsched.policy.offset import RequestHazards
 from specsched.policy.settings import PolicySettings
 from specsched.records import NO_DRAFT, CostGrid, Plan, RoundRecord
-
-_PLAIN = Arm(NO_DRAFT, 0)
 
 
 class PlannedController:
@@ -45,14 +43,18 @@ class _Member:
     plan: Plan
     hazards: RequestHazards
     draft: str
+    follows: bool
+    """Whether the controller may choose for it: its caller did not, and there is something to choose."""
     rounds: int = 0
     started: set[str] = field(default_factory=set)
     """Drafts whose first round, the one that takes in the prompt, is over."""
 
-    @property
-    def follows(self) -> bool:
-        """Whether the controller may choose for it."""
-        return not self.plan.pinned and bool(self.hazards.drafts)
+    def lane(self, row: RowView) -> Lane:
+        """Its part of the round that comes."""
+        room = max(0, row.remaining_tokens - 1)
+        if self.follows:
+            return Lane(self.draft, min(self.plan.max_gamma, room), tokens=self.hazards.tokens(self.draft))
+        return Lane(self.plan.draft_model, min(self.plan.gamma, room), pinned=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,7 @@ class _Round:
 
 
 class AdaptiveController:
-    """One shared γ bound per round, chosen for the batch as it is now.
-
-    Verification is laid out as rows × (max γ + 1): once one row pays for a position, it is there for all. So the
-    batch has one lever, the bound c; each row drafts up to it, and c maximises Σ E[N_i] / T (POLICY.md, "Per round").
-    """
+    """One shared bound on γ per round, chosen for the batch as it is now, within what the guard allows."""
 
     def __init__(self, settings: PolicySettings, costs: CostGrid, seed: int) -> None:  # noqa: ARG002 - draws come with exploration inside a request
         self._settings = settings
@@ -88,19 +86,21 @@ class AdaptiveController:
     def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:  # noqa: ARG002 - beliefs are of its regime
         """Take a row with its plan."""
         hazards = RequestHazards({c.draft_model: c.hazards for c in plan.candidates}, self._settings)
-        self._members[request_id] = _Member(plan, hazards, self._first_draft(plan))
+        follows = not plan.pinned and bool(plan.candidates)
+        self._members[request_id] = _Member(plan, hazards, _first_draft(plan), follows)
         self._bound = max(self._bound, plan.gamma)
 
     def choose(self, rows: Sequence[RowView]) -> list[Arm]:
         """Choose one arm per row for the round that comes."""
-        context = fmean(row.context_tokens for row in rows)
         for row in rows:
             self._reconsider(row)
-        self._bound = self._best_bound(rows, context)
-        arms = self._arms(rows, self._bound)
-        if not self._guard.allows(len(rows), self._seconds(arms, context) / self._costs.plain(len(rows), context)):
-            arms = self._arms(rows, 0)
-        self._round = _Round(dict(zip((r.request_id for r in rows), arms, strict=True)), _groups(arms), context)
+        lanes = [self._members[row.request_id].lane(row) for row in rows]
+        batch = Batch(lanes, self._costs, fmean(row.context_tokens for row in rows))
+        self._bound = self._best_bound(batch)
+        bound = self._bound if self._guard.allows(len(rows), batch.slowness(self._bound)) else 0
+        arms = batch.arms(bound)
+        by_row = dict(zip((row.request_id for row in rows), arms, strict=True))
+        self._round = _Round(by_row, batch.groups(bound), batch.context_tokens)
         return arms
 
     def observe(self, request_id: str, round_record: RoundRecord) -> None:
@@ -117,46 +117,12 @@ class AdaptiveController:
 
     # ------------------------------------------------------------------------------------------- choosing
 
-    def _first_draft(self, plan: Plan) -> str:
-        """The plan's draft; a plan that starts plain still has one to come back with: its best."""
-        if plan.draft_model != NO_DRAFT or not plan.candidates:
-            return plan.draft_model
-        return max(plan.candidates, key=lambda candidate: candidate.hazards[0].mean).draft_model
-
-    def _best_bound(self, rows: Sequence[RowView], context: float) -> int:
+    def _best_bound(self, batch: Batch) -> int:
         """Return the bound with the best goodput; the present one stays unless another gains enough."""
-        members = [self._members[row.request_id] for row in rows]
-        highest = max((m.plan.max_gamma for m in members if m.follows), default=0)
-        goodputs = [self._goodput(rows, bound, context) for bound in range(highest + 1)]
-        best = max(range(highest + 1), key=goodputs.__getitem__)
-        stay = min(self._bound, highest)
+        goodputs = [batch.goodput(bound) for bound in range(batch.highest + 1)]
+        best = max(range(len(goodputs)), key=goodputs.__getitem__)
+        stay = min(self._bound, batch.highest)
         return best if goodputs[best] > (1 + self._settings.gamma_gain) * goodputs[stay] else stay
-
-    def _goodput(self, rows: Sequence[RowView], bound: int, context: float) -> float:
-        arms = self._arms(rows, bound)
-        tokens = sum(self._tokens(row, arm) for row, arm in zip(rows, arms, strict=True))
-        return tokens / self._seconds(arms, context)
-
-    def _tokens(self, row: RowView, arm: Arm) -> float:
-        """E[N]; a row that follows nobody brings the same whatever the others do."""
-        member = self._members[row.request_id]
-        if not member.follows or arm.gamma == 0:
-            return 1.0
-        return member.hazards.tokens(arm.draft_model)[arm.gamma]
-
-    def _arms(self, rows: Sequence[RowView], bound: int) -> list[Arm]:
-        return [self._arm(self._members[row.request_id], row, bound) for row in rows]
-
-    def _arm(self, member: _Member, row: RowView, bound: int) -> Arm:
-        wanted = min(bound, member.plan.max_gamma) if member.follows else member.plan.gamma
-        gamma = min(wanted, row.remaining_tokens - 1)
-        draft = member.draft if member.follows else member.plan.draft_model
-        return Arm(draft, gamma) if gamma > 0 and draft != NO_DRAFT else _PLAIN
-
-    def _seconds(self, arms: Sequence[Arm], context: float) -> float:
-        return self._costs.round(_groups(arms), len(arms), max(arm.gamma for arm in arms), context)
-
-    # ------------------------------------------------------------------------------------- changing drafts
 
     def _reconsider(self, row: RowView) -> None:
         """Every few rounds, change a row's draft where what is gained pays for taking in its text."""
@@ -172,10 +138,9 @@ class AdaptiveController:
             member.draft = best
 
     def _lone_goodput(self, member: _Member, draft: str, context: float) -> float:
-        tokens = member.hazards.tokens(draft)
-        gammas = range(1, member.plan.max_gamma + 1)
-        seconds = [self._costs.round((Group(draft, 1, gamma),), 1, gamma, context) for gamma in gammas]
-        return max(tokens[gamma] / cost for gamma, cost in zip(gammas, seconds, strict=True))
+        lane = Lane(draft, member.plan.max_gamma, tokens=member.hazards.tokens(draft))
+        alone = Batch([lane], self._costs, context)
+        return max(alone.goodput(bound) for bound in range(1, alone.highest + 1))
 
     # -------------------------------------------------------------------------------------------- learning
 
@@ -203,8 +168,8 @@ class AdaptiveController:
         return bool(new)
 
 
-def _groups(arms: Sequence[Arm]) -> tuple[Group, ...]:
-    """Rows by draft."""
-    speculating = sorted((arm for arm in arms if arm.gamma), key=lambda arm: arm.draft_model)
-    groups = ((draft, list(members)) for draft, members in groupby(speculating, key=lambda arm: arm.draft_model))
-    return tuple(Group(draft, len(members), max(arm.gamma for arm in members)) for draft, members in groups)
+def _first_draft(plan: Plan) -> str:
+    """The plan's draft; a plan that starts plain still has one to come back with: its best."""
+    if plan.draft_model != NO_DRAFT or not plan.candidates:
+        return plan.draft_model
+    return max(plan.candidates, key=lambda candidate: candidate.hazards[0].mean).draft_model
