@@ -211,7 +211,7 @@ class Plan:
     """For the round controller's own draws."""
     explored: bool = False
     propensity: float = 1.0
-    """Probability with which the policy chose this arm."""
+    """Probability with which the policy chose this arm; 0 where nobody asked for it."""
     policy: str = "fixed"
     policy_version: str = ""
     scores: tuple[ArmScore, ...] = ()

@@ -16,6 +16,8 @@ UNKNOWN_MEAN = 0.6
 UNKNOWN_STRENGTH = 2.0
 """A draft that nobody has seen: hopeful and vague, so that it is tried and soon known."""
 
+_LEAST_VARIANCE = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class Regime:
@@ -25,27 +27,50 @@ class Regime:
     coupled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Beliefs:
+    """Betas on the hazards of several drafts, for one prompt."""
+
+    drafts: tuple[str, ...]
+    a: Array
+    b: Array
+    """[D, J]."""
+
+    @property
+    def means(self) -> Array:
+        """Expected hazards, [D, J]."""
+        return self.a / (self.a + self.b)
+
+    def of(self, draft: str) -> tuple[Beta, ...]:
+        """One draft's, position 1 first."""
+        index = self.drafts.index(draft)
+        return tuple(map(Beta, self.a[index].tolist(), self.b[index].tolist()))
+
+
 class HazardTable:
-    """Evidence on hazards α[class, draft, position], discounted, with a prior that classes share."""
+    """Evidence on hazards α[draft, class, position], discounted, with a prior that classes share."""
 
     def __init__(self, classes: Sequence[str], settings: PolicySettings) -> None:
         self._classes = tuple(classes)
         self._settings = settings
-        self._evidence: dict[tuple[Regime, str], Array] = {}
+        self._rows: dict[str, int] = {}
+        self._evidence: dict[Regime, Array] = {}
 
-    def beliefs(self, regime: Regime, draft: str, probabilities: ClassProbabilities) -> tuple[Beta, ...]:
-        """Return the belief on each position's hazard for a prompt of uncertain class.
+    def beliefs(self, regime: Regime, drafts: tuple[str, ...], probabilities: ClassProbabilities) -> Beliefs:
+        """Return the beliefs on every draft's hazards for a prompt of uncertain class.
 
         The mixture Σ_k π_k Beta_k is matched in mean and variance by one Beta: doubt about the class widens it.
         """
-        pi = self._weights(probabilities)[:, None]  # [K, 1]
-        a, b = self._posterior(regime, draft)  # [K, J]
+        pi = self._weights(probabilities)
+        rows = [self._row(draft) for draft in drafts]
+        a, b = self._posterior(self._of(regime)[:, rows])  # each [D, K, J]
         total = a + b
         means = a / total
-        mean = (pi * means).sum(0)
-        second = (pi * (means * (1 - means) / (total + 1) + means**2)).sum(0)
-        strength = np.maximum(mean * (1 - mean) / np.maximum(second - mean**2, 1e-12) - 1, UNKNOWN_STRENGTH)
-        return tuple(Beta(float(m * s), float((1 - m) * s)) for m, s in zip(mean, strength, strict=True))
+        mean = np.einsum("k,dkj->dj", pi, means)
+        second = np.einsum("k,dkj->dj", pi, means * (1 - means) / (total + 1) + means * means)
+        variance = np.maximum(second - mean * mean, _LEAST_VARIANCE)
+        strength = np.maximum(mean * (1 - mean) / variance - 1, UNKNOWN_STRENGTH)
+        return Beliefs(drafts, mean * strength, (1 - mean) * strength)
 
     def observe(self, regime: Regime, probabilities: ClassProbabilities, record: RoundRecord) -> None:
         """Credit a round to the classes by their probabilities; positions beyond the outcome are censored."""
@@ -53,26 +78,41 @@ class HazardTable:
         if not shown.any():
             return
         pi = self._weights(probabilities)[:, None]
-        evidence = self._of(regime, record.draft_model)
-        evidence *= self._settings.forgetting ** pi[None]
-        evidence += pi[None] * shown[:, None]
+        row = self._row(record.draft_model)
+        cells = self._of(regime)[:, row]  # [2, K, J]
+        cells *= self._settings.forgetting**pi
+        cells += pi * shown[:, None]
 
-    def _posterior(self, regime: Regime, draft: str) -> tuple[Array, Array]:
-        evidence = self._of(regime, draft)  # [2, K, J]
-        pooled = evidence.sum(1)
+    def _posterior(self, evidence: Array) -> tuple[Array, Array]:
+        """Evidence [2, D, K, J] upon a prior that every class draws from all of them."""
+        pooled = evidence.sum(2)
         seen = pooled.sum(0)
         mean = (pooled[0] + UNKNOWN_STRENGTH * UNKNOWN_MEAN) / (seen + UNKNOWN_STRENGTH)
         strength = np.minimum(self._settings.prior_strength, UNKNOWN_STRENGTH + seen)
-        return evidence[0] + strength * mean, evidence[1] + strength * (1 - mean)
+        prior = strength * mean
+        return evidence[0] + prior[:, None], evidence[1] + (strength - prior)[:, None]
 
-    def _of(self, regime: Regime, draft: str) -> Array:
-        shape = (2, len(self._classes), self._settings.max_gamma)
-        return self._evidence.setdefault((regime, draft), np.zeros(shape))
+    def _row(self, draft: str) -> int:
+        return self._rows.setdefault(draft, len(self._rows))
+
+    def _of(self, regime: Regime) -> Array:
+        """The regime's evidence, [2, D, K, J], with room for every draft that was named so far."""
+        found = self._evidence.get(regime)
+        have = 0 if found is None else found.shape[1]
+        if found is None or have < len(self._rows):
+            grown = np.zeros((2, len(self._rows), len(self._classes), self._settings.max_gamma))
+            if found is not None:
+                grown[:, :have] = found
+            self._evidence[regime] = found = grown
+        return found
 
     def _weights(self, probabilities: ClassProbabilities) -> Array:
-        by_name = dict(zip(probabilities.classes, probabilities.probabilities, strict=True))
-        weights = np.array([by_name.get(name, 0.0) for name in self._classes])
-        total = weights.sum()
+        if probabilities.classes == self._classes:
+            weights = np.array(probabilities.probabilities)
+        else:
+            by_name = dict(zip(probabilities.classes, probabilities.probabilities, strict=True))
+            weights = np.array([by_name.get(name, 0.0) for name in self._classes])
+        total = float(weights.sum())
         return weights / total if total > 0 else np.full(len(weights), 1 / len(weights))
 
 

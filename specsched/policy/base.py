@@ -26,6 +26,8 @@ class DecisionContext:
     prompt_tokens: int = 0
     expected_tokens: int = 256
     tenant: str = ""
+    explain: bool = False
+    """Whether the plan carries every arm's score and its own propensity. They take more time than the decision."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,15 @@ class CostModel:
         """o_d + γ · τ_d(b_d, ℓ)."""
         if group.gamma == 0:
             return 0.0
-        cost = self._drafts.get(group.draft_model)
+        overhead, step = self.draft_line(group.draft_model, group.rows, context_tokens)
+        return overhead + group.gamma * step
+
+    def draft_line(self, draft_model: str, rows: int, context_tokens: float) -> tuple[float, float]:
+        """(o_d, τ_d(b_d, ℓ)): what a round of a draft costs once, and per position."""
+        cost = self._drafts.get(draft_model)
         if cost is None:
-            return NOMINAL_STEP * self.verify(1, context_tokens) * group.gamma
-        return cost.overhead_seconds + group.gamma * _step(cost.steps, group.rows, context_tokens)
+            return 0.0, NOMINAL_STEP * self.verify(1, context_tokens)
+        return cost.overhead_seconds, _step(cost.steps, rows, context_tokens)
 
     def prefill(self, draft_model: str, tokens: int) -> float:
         """Seconds that a draft needs to take in so many tokens."""

@@ -96,7 +96,7 @@ class Scheduler:
         Raises:
             InvalidRequest, Unavailable
         """
-        return self._decide(request, await self._read(request))
+        return self._decide(request, await self._read(request), explain=True)
 
     async def generate(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
         """Yield the deltas of a completion, one per round, then its account.
@@ -155,7 +155,7 @@ class Scheduler:
         check_request(request, reading.token_ids, self.worker())
         return reading
 
-    def _decide(self, request: Request, reading: Reading) -> Decision:
+    def _decide(self, request: Request, reading: Reading, *, explain: bool = False) -> Decision:
         worker, load = self._next_worker()
         context = DecisionContext(
             class_probabilities=reading.class_probabilities,
@@ -168,6 +168,7 @@ class Scheduler:
             prompt_tokens=len(reading.token_ids),
             expected_tokens=request.stopping.max_tokens,
             tenant=request.tenant,
+            explain=explain,
         )
         return Decision(reading.class_probabilities, self._parts.policy.decide(context), self._parts.config_sha)
 

@@ -20,7 +20,7 @@ def round_of(gamma, accepted, *, planned=None, censored=False, overlaps=()):
 
 
 def means(table, probabilities=CHAT, regime=GREEDY, draft="d"):
-    return np.array([belief.mean for belief in table.beliefs(regime, draft, probabilities)])
+    return table.beliefs(regime, (draft,), probabilities).means[0]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_class_without_rounds_believes_what_the_others_saw_but_less_firmly():
     table = HazardTable(CLASSES, PolicySettings(max_gamma=2))
     for _ in range(200):
         table.observe(GREEDY, CODE, round_of(2, 2))
-    code, chat = (table.beliefs(GREEDY, "d", p)[0] for p in (CODE, CHAT))
+    code, chat = (table.beliefs(GREEDY, ("d",), p).of("d")[0] for p in (CODE, CHAT))
     assert chat.mean > 0.9
     assert chat.a + chat.b < (code.a + code.b) / 5
 
@@ -93,8 +93,8 @@ def test_doubt_about_the_class_widens_the_belief():
     for _ in range(300):
         table.observe(GREEDY, CODE, round_of(1, 1))
         table.observe(GREEDY, CHAT, round_of(1, 0))
-    sure = table.beliefs(GREEDY, "d", CODE)[0]
-    unsure = table.beliefs(GREEDY, "d", ClassProbabilities(CLASSES, (0.5, 0.5)))[0]
+    sure = table.beliefs(GREEDY, ("d",), CODE).of("d")[0]
+    unsure = table.beliefs(GREEDY, ("d",), ClassProbabilities(CLASSES, (0.5, 0.5))).of("d")[0]
     assert unsure.mean == pytest.approx(0.5, abs=0.05)
     assert unsure.a + unsure.b < sure.a + sure.b
 
@@ -114,7 +114,7 @@ def test_beliefs_stay_proper_whatever_is_observed(rounds, weight):
     pi = ClassProbabilities(CLASSES, (weight, 1 - weight))
     for gamma, accepted, censored in rounds:
         table.observe(GREEDY, pi, round_of(gamma, min(gamma, accepted), censored=censored))
-    for belief in table.beliefs(GREEDY, "d", pi):
+    for belief in table.beliefs(GREEDY, ("d",), pi).of("d"):
         assert belief.a > 0
         assert belief.b > 0
         assert 0 < belief.mean < 1

@@ -15,7 +15,7 @@ CLASSES = ("chat", "code")
 TRUTH = {("chat", "good"): 0.85, ("chat", "bad"): 0.2, ("code", "good"): 0.2, ("code", "bad"): 0.85}
 
 
-def context(prompt_class="chat", costs=None, running_rows=0, **hint):
+def context(prompt_class="chat", costs=None, running_rows=0, *, explain=False, **hint):
     return DecisionContext(
         ClassProbabilities.certain(prompt_class, CLASSES),
         sampled=False,
@@ -24,6 +24,7 @@ def context(prompt_class="chat", costs=None, running_rows=0, **hint):
         costs=costs or grid(),
         hint=SpeculationHint(**hint),
         running_rows=running_rows,
+        explain=explain,
     )
 
 
@@ -70,7 +71,7 @@ def test_a_full_batch_shortens_the_lookahead(taught):
 
 
 def test_every_arm_is_explained(taught):
-    plan = taught.decide(context("chat"))
+    plan = taught.decide(context("chat", explain=True))
     arms = {(score.draft_model, score.gamma) for score in plan.scores}
     assert arms == {(NO_DRAFT, 0)} | {(draft, gamma) for draft in ("good", "bad") for gamma in range(1, 9)}
     for score in plan.scores:
@@ -82,7 +83,7 @@ def test_every_arm_is_explained(taught):
 
 def test_propensities_are_the_frequencies_of_arms():
     policy = AdaptivePolicy(PolicySettings(samples=400), CLASSES, seed=5)
-    plans = [policy.decide(context("chat")) for _ in range(300)]
+    plans = [policy.decide(context("chat", explain=True)) for _ in range(300)]
     arms = Counter((plan.draft_model, plan.gamma) for plan in plans)
     commonest, count = arms.most_common(1)[0]
     said = np.mean([plan.propensity for plan in plans if (plan.draft_model, plan.gamma) == commonest])

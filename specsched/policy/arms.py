@@ -1,0 +1,87 @@
+"""All arms side by side: what each brings and costs, as arrays over draft × γ, plain decoding last."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from specsched.policy.acceptance import Array, Beliefs, expected_tokens
+from specsched.policy.base import Arm, DecisionContext
+from specsched.policy.cost import CostModel
+from specsched.policy.hint import Choice
+from specsched.records import NO_DRAFT, ArmScore
+
+_LOW, _HIGH = 0.05, 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Seconds of a round."""
+
+    rounds: Array
+    """Without the draft's prefill, [D, Γ]."""
+    prefill_per_token: Array
+    """The draft's prefill of the prompt, spread over the tokens that the completion should come to, [D]."""
+    plain: float
+
+    def seconds(self, tokens: Array) -> Array:
+        """Seconds of a round that commits so many tokens, its share of the prefill included, [D, Γ]."""
+        return self.rounds + self.prefill_per_token[:, None] * tokens
+
+
+def price(beliefs: Beliefs, allowed: Choice, context: DecisionContext, costs: CostModel) -> Price:
+    """Price every arm in the batch that is there, as if all its rows played it."""
+    rows = context.running_rows + 1
+    at = context.prompt_tokens + context.expected_tokens / 2
+    lines = np.array([costs.draft_line(draft, rows, at) for draft in beliefs.drafts])  # [D, 2]
+    verify = np.array([costs.verify(rows * (gamma + 1), at) for gamma in allowed.gammas])
+    prefill = np.array([costs.prefill(draft, context.prompt_tokens) for draft in beliefs.drafts])
+    drafting = lines[:, :1] + lines[:, 1:] * np.array(allowed.gammas)
+    return Price(drafting + verify, prefill / max(1, context.expected_tokens), costs.verify(rows, at))
+
+
+class Arms:
+    """Every arm that a request may play, numbered draft by draft, γ by γ, plain decoding last where it is allowed."""
+
+    def __init__(self, beliefs: Beliefs, allowed: Choice, price: Price) -> None:
+        self._beliefs = beliefs
+        self._allowed = allowed
+        # A caller may pin a γ beyond the last position that beliefs reach.
+        self._columns = np.minimum(np.array(allowed.gammas), beliefs.a.shape[1])
+        self._tokens = self._lengths(beliefs.means)  # [D, Γ]
+        self._seconds = price.seconds(self._tokens)
+        self._plain = np.array([1.0 / price.plain] if allowed.plain else [])
+        self.expected: Array = self._flat(self._tokens[None])[0]
+        """Expected goodput, [A], tokens per second."""
+
+    def draw(self, random: np.random.Generator, samples: int) -> Array:
+        """Goodput of every arm under hazards drawn from the beliefs, [S, A]."""
+        a, b = self._beliefs.a, self._beliefs.b
+        return self._flat(self._lengths(random.beta(a, b, size=(samples, *a.shape))))
+
+    def arm(self, index: int) -> Arm:
+        """The arm of a number."""
+        draft, gamma = divmod(index, len(self._allowed.gammas))
+        if draft == len(self._beliefs.drafts):
+            return Arm(NO_DRAFT, 0)
+        return Arm(self._beliefs.drafts[draft], self._allowed.gammas[gamma])
+
+    def scores(self, drawn: Array) -> tuple[ArmScore, ...]:
+        """Say of every arm what it promises, with the 5 % and 95 % quantiles of the draws."""
+        low, high = np.quantile(drawn, (_LOW, _HIGH), axis=0)
+        tokens = np.concatenate((self._tokens.ravel(), np.ones(len(self._plain))))
+        columns = zip(self.expected, low, high, tokens, tokens / self.expected, strict=True)
+        return tuple(self._score(index, *map(float, numbers)) for index, numbers in enumerate(columns))
+
+    def _score(self, index: int, *numbers: float) -> ArmScore:
+        arm = self.arm(index)
+        return ArmScore(arm.draft_model, arm.gamma, *numbers)
+
+    def _lengths(self, hazards: Array) -> Array:
+        """E[tokens of a round] per arm that speculates, [..., D, Γ]."""
+        return np.asarray(expected_tokens(hazards)[..., self._columns])
+
+    def _flat(self, tokens: Array) -> Array:
+        """Goodput by arm's number, [S, A]."""
+        samples = len(tokens)
+        speculating = (tokens / self._seconds).reshape(samples, -1)
+        return np.concatenate((speculating, np.broadcast_to(self._plain, (samples, len(self._plain)))), axis=1)
