@@ -1,0 +1,68 @@
+"""Baselines with one γ for the whole batch: what they know is the worker's and outlives its requests."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Protocol
+
+from specsched.policy.base import Arm, RowView
+from specsched.policy.baselines.plans import PlansController, follows
+from specsched.records import RoundRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows of the round that comes."""
+
+    rows: int
+    """All that are verified together, pinned and plain ones included."""
+    drafts: Mapping[str, int]
+    """Draft → rows that follow with it."""
+    context_tokens: float
+    """Mean over the rows."""
+    max_gamma: int
+    """Of the row whose plan allows most."""
+
+
+class Lever(Protocol):
+    """Chooses the batch's γ."""
+
+    def choose(self, batch: Batch) -> int:
+        """Choose γ for the round that comes."""
+        ...
+
+    def observe(self, records: Sequence[RoundRecord]) -> None:
+        """Learn from the round of all rows that follow."""
+        ...
+
+
+class BatchController(PlansController):
+    """Pulls one lever per round; each row keeps its plan's draft and bound."""
+
+    def __init__(self, lever: Lever) -> None:
+        super().__init__()
+        self._lever = lever
+        self._due: set[str] = set()
+        self._records: list[RoundRecord] = []
+
+    def observe(self, request_id: str, round_record: RoundRecord) -> None:
+        """Learn, once the last row of the round is in."""
+        if request_id not in self._due:
+            return
+        self._due.remove(request_id)
+        self._records.append(round_record)
+        if not self._due:
+            self._lever.observe(self._records)
+
+    def _wanted(self, rows: Sequence[RowView]) -> list[Arm]:
+        plans = [self._plans[row.request_id] for row in rows]
+        following = [plan for plan in plans if follows(plan)]
+        self._due = {row.request_id for row, plan in zip(rows, plans, strict=True) if follows(plan)}
+        self._records = []
+        if not following:
+            return [Arm(plan.draft_model, plan.gamma) for plan in plans]
+        drafts = Counter(plan.draft_model for plan in following)
+        context, highest = fmean(row.context_tokens for row in rows), max(plan.max_gamma for plan in following)
+        gamma = self._lever.choose(Batch(len(rows), drafts, context, highest))
+        return [Arm(plan.draft_model, gamma) for plan in plans]
