@@ -1,0 +1,77 @@
+"""SmartSpec, later TurboSpec (arXiv 2406.14066): the γ with the best predicted goodput of the batch.
+
+Goodput is expected tokens by batch over its time. One constant acceptance rate α, a moving average over past rounds,
+gives E[N | γ] = (1 - α^{γ+1}) / (1 - α); the time is the cost model's. Constant hazards are the paper's simplification
+(real ones rise with the position), and like every average it learns nothing while γ is 0.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from specsched.policy.baselines.batch import Batch, BatchController
+from specsched.policy.baselines.plans import DraftPolicy
+from specsched.policy.cost import CostModel, Group
+from specsched.records import CostGrid, RoundRecord
+
+START_RATE = 0.7
+"""α of a draft that nobody has seen."""
+WEIGHT = 0.1
+"""Of the newest round in α."""
+FIRST_GAMMA = 4
+"""Of a plan; the first round chooses anew."""
+
+
+class GoodputLever:
+    """α per draft, and the γ that it makes best for the batch as it is now."""
+
+    def __init__(self, costs: CostGrid) -> None:
+        self._costs = CostModel(costs)
+        self._rates: dict[str, float] = defaultdict(lambda: START_RATE)
+
+    def rate(self, draft_model: str) -> float:
+        """Return α, the probability that a drafted token is accepted when those before it were."""
+        return self._rates[draft_model]
+
+    def choose(self, batch: Batch) -> int:
+        """Return the γ with the best goodput, the smaller of equals."""
+        return max(range(batch.max_gamma + 1), key=lambda gamma: self.goodput(batch, gamma))
+
+    def goodput(self, batch: Batch, gamma: int) -> float:
+        """Tokens per second of a round, every following row at the same γ, verification laid out b(γ + 1)."""
+        others = batch.rows - sum(batch.drafts.values())
+        tokens = others + sum(rows * expected_tokens(self.rate(d), gamma) for d, rows in batch.drafts.items())
+        drafting = sum(self._costs.draft(Group(d, b, gamma), batch.context_tokens) for d, b in batch.drafts.items())
+        return tokens / (drafting + self._costs.verify(batch.rows * (gamma + 1), batch.context_tokens))
+
+    def observe(self, records: Sequence[RoundRecord]) -> None:
+        """Move each draft's α towards the share of this round's judged tokens that were accepted."""
+        for draft_model in {record.draft_model for record in records}:
+            own = [record for record in records if record.draft_model == draft_model]
+            judged = sum(_judged(record) for record in own)
+            if judged:
+                share = sum(record.num_accepted for record in own) / judged
+                self._rates[draft_model] += WEIGHT * (share - self._rates[draft_model])
+
+
+def expected_tokens(rate: float, gamma: int) -> float:
+    """E[N | γ] = (1 - α^{γ+1}) / (1 - α), bonus included (Leviathan et al., arXiv 2211.17192, equation 1)."""
+    return gamma + 1.0 if rate >= 1 else (1 - rate ** (gamma + 1)) / (1 - rate)
+
+
+def _judged(record: RoundRecord) -> int:
+    """Tokens up to and with the first miss; those beyond were never asked about.
+
+    A proposer that drafted less than it was asked for had nothing to go by: a miss too.
+    """
+    missed = record.num_accepted < max(record.gamma, record.planned_gamma) and not record.censored
+    return record.num_accepted + missed
+
+
+def smartspec_policy(draft_model: str, max_gamma: int) -> DraftPolicy:
+    """Return the policy: the draft, γ for the worker to choose."""
+    return DraftPolicy("smartspec", draft_model, FIRST_GAMMA, max_gamma)
+
+
+def smartspec_controller(costs: CostGrid) -> BatchController:
+    """Return the round controller: α and costs are the worker's."""
+    return BatchController(GoodputLever(costs))
