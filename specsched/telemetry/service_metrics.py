@@ -1,0 +1,72 @@
+"""What Prometheus scrapes of the service around the scheduler: its calls, its workers, its configuration."""
+
+from collections.abc import Iterable, Mapping
+from itertools import product
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+_CALL = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+
+class CallMetrics:
+    """The public server's calls."""
+
+    def __init__(self, registry: CollectorRegistry, methods: Iterable[str], codes: Iterable[str]) -> None:
+        self._requests = Counter(
+            "specsched_requests_total", "Calls that ended, by status code.", ("method", "code"), registry=registry
+        )
+        self._duration = Histogram(
+            "specsched_request_duration_seconds",
+            "From a call's arrival to its end.",
+            ("method",),
+            buckets=_CALL,
+            registry=registry,
+        )
+        methods = tuple(methods)
+        for method, code in product(methods, codes):
+            self._requests.labels(method, code)
+        for method in methods:
+            self._duration.labels(method)
+
+    def ended(self, method: str, code: str, seconds: float) -> None:
+        """Count a call."""
+        self._requests.labels(method, code).inc()
+        self._duration.labels(method).observe(seconds)
+
+
+class WorkerMetrics:
+    """Which workers are ready."""
+
+    def __init__(self, registry: CollectorRegistry, names: Mapping[str, str]) -> None:
+        """Register all workers, none of them ready.
+
+        Args:
+            registry: Takes the metric.
+            names: Of the workers, by address.
+        """
+        self._names = names
+        self._up = Gauge("specsched_worker_up", "Whether a worker is ready.", ("worker",), registry=registry)
+        for name in names.values():
+            self._up.labels(name)
+
+    def changed(self, address: str, ready: bool) -> None:
+        """Set whether a worker is ready."""
+        self._up.labels(self._names[address]).set(ready)
+
+
+class RestartMetrics:
+    """Restarts of the workers that this service started itself."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._restarts = Counter(
+            "specsched_worker_restarts_total", "Workers that died and were started again.", registry=registry
+        )
+
+    def restarted(self) -> None:
+        """Count a restart."""
+        self._restarts.inc()
+
+
+def tell_config(registry: CollectorRegistry, sha: str) -> None:
+    """Register which configuration is in force."""
+    Info("specsched_config", "The configuration in force.", registry=registry).info({"sha": sha})
