@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from specsched.engine.attention import NAME, causal_mask
 from specsched.engine.kv import KVRow, RaggedKV, Window
+from specsched.engine.layout import lay_out_by_column
 from specsched.engine.support import check_supported
 
 CATCH_UP_TOKENS = 512
@@ -23,7 +24,8 @@ class LanguageModel:
         """Wrap a network.
 
         Args:
-            network: Any causal language model of transformers with positional KV.
+            network: Any causal language model of transformers with positional KV. It is taken over: its attention
+                function and its weights' strides are changed.
             model_id: For error messages.
             max_rows: Rows that may be open at once.
             vocab_size: Width of the logits; the network's own is cut or filled with -inf to it.
@@ -37,6 +39,7 @@ class LanguageModel:
             network.set_attn_implementation(NAME)
         else:
             network.set_attn_implementation("eager")
+        lay_out_by_column(network)
         self.id = model_id
         self.vocab_size = vocab_size or config.vocab_size
         self.max_context_tokens: int = config.max_position_embeddings
