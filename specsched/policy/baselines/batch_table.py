@@ -7,7 +7,7 @@ decode plainly. vLLM's `num_speculative_tokens_per_batch_size` says the same wit
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
-from specsched.policy.baselines.batch import Batch, BatchController
+from specsched.policy.baselines.lever import BatchView, LeverController
 from specsched.policy.baselines.plans import DraftPolicy
 from specsched.records import RoundRecord
 
@@ -19,7 +19,7 @@ class BatchTable:
         self._rows = sorted(table)
         self._gammas = [table[rows] for rows in self._rows]
 
-    def choose(self, batch: Batch) -> int:
+    def choose(self, batch: BatchView) -> int:
         """Look γ up."""
         bracket = bisect_left(self._rows, batch.rows)
         return self._gammas[bracket] if bracket < len(self._rows) else 0
@@ -33,6 +33,6 @@ def batch_table_policy(draft_model: str, table: Mapping[int, int], max_gamma: in
     return DraftPolicy("batch_table", draft_model, table[min(table)], max_gamma)
 
 
-def batch_table_controller(table: Mapping[int, int]) -> BatchController:
+def batch_table_controller(table: Mapping[int, int]) -> LeverController:
     """Return the round controller."""
-    return BatchController(BatchTable(table))
+    return LeverController(BatchTable(table))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from specsched.policy.baselines.batch import Batch, BatchController
+from specsched.policy.baselines.lever import BatchView, LeverController
 from specsched.policy.baselines.plans import DraftPolicy
 from specsched.records import RoundRecord
 
@@ -56,7 +56,7 @@ class Ladder:
         """γ of the present rung."""
         return self._rungs[self._at]
 
-    def choose(self, batch: Batch) -> int:  # noqa: ARG002 - the port's
+    def choose(self, batch: BatchView) -> int:  # noqa: ARG002 - the port's
         """Return the present rung."""
         return self.gamma
 
@@ -98,6 +98,6 @@ def ema_policy(draft_model: str, max_gamma: int) -> DraftPolicy:
     return DraftPolicy("ema", draft_model, Ladder(EmaSettings(), max_gamma).gamma, max_gamma)
 
 
-def ema_controller(max_gamma: int) -> BatchController:
+def ema_controller(max_gamma: int) -> LeverController:
     """Return the round controller: one ladder per worker."""
-    return BatchController(Ladder(EmaSettings(), max_gamma))
+    return LeverController(Ladder(EmaSettings(), max_gamma))

@@ -1,10 +1,10 @@
-"""Baselines that learn per request: one state per row, forgotten with it."""
+"""Baselines that learn per request: one state per row that follows, forgotten with it."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from specsched.policy.base import Arm, RowView
-from specsched.policy.baselines.plans import PlansController, follows
+from specsched.policy.baselines.plans import PLAIN, PlansController, follows
 from specsched.records import Plan, RoundRecord
 
 
@@ -31,11 +31,12 @@ class RowsController(PlansController):
     def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:
         """Take a row with its plan."""
         super().begin(request_id, plan, sampled=sampled)
-        self._states[request_id] = self._make(plan)
+        if follows(plan):
+            self._states[request_id] = self._make(plan)
 
     def observe(self, request_id: str, round_record: RoundRecord) -> None:
         """Learn from the row's round."""
-        if follows(self._plans[request_id]):
+        if request_id in self._states:
             self._states[request_id].observe(round_record)
 
     def end(self, request_id: str) -> None:
@@ -44,4 +45,5 @@ class RowsController(PlansController):
         self._states.pop(request_id, None)
 
     def _wanted(self, rows: Sequence[RowView]) -> list[Arm]:
-        return [self._states[row.request_id].choose(row) for row in rows]
+        states = [self._states.get(row.request_id) for row in rows]
+        return [state.choose(row) if state else PLAIN for row, state in zip(rows, states, strict=True)]

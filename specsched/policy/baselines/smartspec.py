@@ -8,7 +8,7 @@ gives E[N | γ] = (1 - α^{γ+1}) / (1 - α); the time is the cost model's. Cons
 from collections import defaultdict
 from collections.abc import Sequence
 
-from specsched.policy.baselines.batch import Batch, BatchController
+from specsched.policy.baselines.lever import BatchView, LeverController
 from specsched.policy.baselines.plans import DraftPolicy
 from specsched.policy.cost import CostModel, Group
 from specsched.records import CostGrid, RoundRecord
@@ -32,11 +32,11 @@ class GoodputLever:
         """Return α, the probability that a drafted token is accepted when those before it were."""
         return self._rates[draft_model]
 
-    def choose(self, batch: Batch) -> int:
+    def choose(self, batch: BatchView) -> int:
         """Return the γ with the best goodput, the smaller of equals."""
         return max(range(batch.max_gamma + 1), key=lambda gamma: self.goodput(batch, gamma))
 
-    def goodput(self, batch: Batch, gamma: int) -> float:
+    def goodput(self, batch: BatchView, gamma: int) -> float:
         """Tokens per second of a round, every following row at the same γ, verification laid out b(γ + 1)."""
         others = batch.rows - sum(batch.drafts.values())
         tokens = others + sum(rows * expected_tokens(self.rate(d), gamma) for d, rows in batch.drafts.items())
@@ -72,6 +72,6 @@ def smartspec_policy(draft_model: str, max_gamma: int) -> DraftPolicy:
     return DraftPolicy("smartspec", draft_model, FIRST_GAMMA, max_gamma)
 
 
-def smartspec_controller(costs: CostGrid) -> BatchController:
+def smartspec_controller(costs: CostGrid) -> LeverController:
     """Return the round controller: α and costs are the worker's."""
-    return BatchController(GoodputLever(costs))
+    return LeverController(GoodputLever(costs))

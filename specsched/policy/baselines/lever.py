@@ -12,7 +12,7 @@ from specsched.records import RoundRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class BatchView:
     """The rows of the round that comes."""
 
     rows: int
@@ -28,7 +28,7 @@ class Batch:
 class Lever(Protocol):
     """Chooses the batch's γ."""
 
-    def choose(self, batch: Batch) -> int:
+    def choose(self, batch: BatchView) -> int:
         """Choose γ for the round that comes."""
         ...
 
@@ -37,7 +37,7 @@ class Lever(Protocol):
         ...
 
 
-class BatchController(PlansController):
+class LeverController(PlansController):
     """Pulls one lever per round; each row keeps its plan's draft and bound."""
 
     def __init__(self, lever: Lever) -> None:
@@ -64,5 +64,5 @@ class BatchController(PlansController):
             return [Arm(plan.draft_model, plan.gamma) for plan in plans]
         drafts = Counter(plan.draft_model for plan in following)
         context, highest = fmean(row.context_tokens for row in rows), max(plan.max_gamma for plan in following)
-        gamma = self._lever.choose(Batch(len(rows), drafts, context, highest))
+        gamma = self._lever.choose(BatchView(len(rows), drafts, context, highest))
         return [Arm(plan.draft_model, gamma) for plan in plans]
