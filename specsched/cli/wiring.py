@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from specsched.classify.base import Classifier
@@ -11,13 +12,11 @@ from specsched.config.tree import Config
 from specsched.dispatch.base import Dispatcher
 from specsched.engine.base import EngineCore
 from specsched.errors import ConfigError
-from specsched.policy.adaptive import AdaptivePolicy
 from specsched.policy.base import Policy, RoundController
-from specsched.policy.controller import AdaptiveController, PlannedController
-from specsched.policy.fixed import FixedPolicy, PlainPolicy
+from specsched.policy.kinds import KINDS, Choices
 from specsched.policy.settings import PolicySettings
 from specsched.pool.manifest import Pool, load_pool
-from specsched.records import CostGrid
+from specsched.records import NO_DRAFT, CostGrid
 from specsched.scheduler.admission import Admission
 from specsched.scheduler.reading import Reader
 from specsched.scheduler.resume import ResumeLimits
@@ -56,23 +55,20 @@ def make_classifier(config: Config, pool: Pool) -> Classifier:
 
 
 def make_policy(config: Config, pool: Pool, classifier: Classifier) -> Policy:
-    """Build the policy that the configuration names."""
-    section = config.policy
-    if section.kind == "plain":
-        return PlainPolicy()
-    if section.kind == "fixed":
-        known = [draft.id for draft in pool.drafts]
-        if section.draft_model not in known:
-            raise ConfigError(f"policy.draft_model: {section.draft_model!r} is none of {', '.join(known)}")
-        return FixedPolicy(section.draft_model, section.gamma)
-    return AdaptivePolicy(_settings(config), classifier.classes, section.seed)
+    """Build the policy that the configuration names.
+
+    Raises:
+        ConfigError: its draft is not named, or not in the pool.
+    """
+    kind = KINDS[config.policy.kind]
+    if kind.needs_draft:
+        _check_draft(config, [draft.id for draft in pool.drafts])
+    return kind.policy(_choices(config), classifier.classes)
 
 
 def make_controller(config: Config) -> Callable[[CostGrid], RoundController]:
     """Return what builds a worker's round controller from its profiled costs."""
-    if config.policy.kind == "adaptive":
-        return lambda costs: AdaptiveController(_settings(config), costs, config.policy.seed)
-    return lambda _costs: PlannedController()
+    return partial(KINDS[config.policy.kind].controller, _choices(config))
 
 
 def make_engine(
@@ -102,5 +98,20 @@ def worker_command(config_file: Path | None, manifest: Path) -> Callable[[str, s
     return lambda worker_id, address: [*common, "--listen", address, "--id", worker_id]
 
 
-def _settings(config: Config) -> PolicySettings:
-    return PolicySettings(max_gamma=config.policy.max_gamma)
+def _choices(config: Config) -> Choices:
+    section = config.policy
+    return Choices(
+        PolicySettings(max_gamma=section.max_gamma),
+        draft_model=section.draft_model or NO_DRAFT,
+        gamma=section.gamma,
+        batch_table=section.batch_table,
+        seed=section.seed,
+    )
+
+
+def _check_draft(config: Config, known: list[str]) -> None:
+    section = config.policy
+    if section.draft_model is None:
+        raise ConfigError(f"policy.draft_model: kind {section.kind} needs one of {', '.join(known)}")
+    if section.draft_model not in known:
+        raise ConfigError(f"policy.draft_model: {section.draft_model!r} is none of {', '.join(known)}")

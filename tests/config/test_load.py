@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
 from specsched.config.load import load_config
-from specsched.config.tree import Config
+from specsched.config.tree import Config, Kind
 from specsched.errors import ConfigError
 
 
@@ -80,10 +80,11 @@ def test_a_wrong_value_is_told_with_file_line_and_field(tmp_path: Path, text: st
 
 
 def test_all_that_is_wrong_is_told_in_one_line(tmp_path: Path) -> None:
+    *kinds, last = get_args(Kind)
     path = write(tmp_path, "policy:\n  gamma: 65\n  kind: odd\nspeed: 3\nlog: {level: loud}\n")
     assert sorted(refusal(path).split("; ")) == [
         f"{path}:2: policy.gamma: Input should be less than or equal to 64",
-        f"{path}:3: policy.kind: Input should be 'adaptive', 'fixed' or 'plain'",
+        f"{path}:3: policy.kind: Input should be {', '.join(map(repr, kinds))} or {last!r}",
         f"{path}:4: speed: unknown key, known are server, pool, classifier, policy, admission, workers, log",
         f"{path}:5: log.level: Input should be 'debug', 'info', 'warning' or 'error'",
     ]
