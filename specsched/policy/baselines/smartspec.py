@@ -2,7 +2,8 @@
 
 Goodput is expected tokens by batch over its time. One constant acceptance rate α, a moving average over past rounds,
 gives E[N | γ] = (1 - α^{γ+1}) / (1 - α); the time is the cost model's. Constant hazards are the paper's simplification
-(real ones rise with the position), and like every average it learns nothing while γ is 0.
+(real ones rise with the position), and like every average it learns nothing while γ is 0: only a change of the load can
+lead away from there.
 """
 
 from collections import defaultdict

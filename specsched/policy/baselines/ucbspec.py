@@ -2,7 +2,8 @@
 
 The reward is the throughput of a round, as in the paper's experiment with speculation lengths (section 6.2, γ = 0 among
 the arms): accepted tokens alone (section 4) would call the longest γ the best. It is told in units of plain decoding,
-tokens × V(b) / T, so that it keeps to the paper's range up to L + 1 and the radius needs no second scale.
+tokens × V(b) / T, and cut at L + 1, so that it keeps to the range that the radius is made for. That radius is wide:
+8.5 after 200 rounds of 25 arms at L = 8, nearly the whole range, so that most requests end while they still explore.
 """
 
 import math
