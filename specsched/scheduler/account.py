@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from specsched.records import RoundRecord, SpeculationMetrics, Timings
+from specsched.records import SpeculationMetrics, TextChunk, Timings
 
 
 @dataclass(slots=True)
@@ -15,15 +15,22 @@ class Account:
     first_chunk: float | None = None
     last_chunk: float | None = None
     cached_tokens: int = 0
+    tokens: int = 0
+    first_tokens: int = 0
+    """Of the first chunk that had any."""
     _rounds: Counter[tuple[int, int]] = field(default_factory=Counter)
     """(gamma, accepted) → rounds."""
 
-    def add(self, now: float, record: RoundRecord | None) -> None:
-        """Count one chunk."""
+    def add(self, now: float, delta: TextChunk) -> bool:
+        """Count one chunk; returns whether it brought the first token."""
+        first = not self.tokens and bool(delta.token_ids)
         self.first_chunk = now if self.first_chunk is None else self.first_chunk
         self.last_chunk = now
-        if record is not None and record.gamma:
-            self._rounds[record.gamma, record.num_accepted] += 1
+        self.tokens += len(delta.token_ids)
+        self.first_tokens = self.first_tokens or len(delta.token_ids)
+        if delta.round is not None and delta.round.gamma:
+            self._rounds[delta.round.gamma, delta.round.num_accepted] += 1
+        return first
 
     def metrics(self) -> SpeculationMetrics:
         """Return vLLM's figures."""

@@ -1,5 +1,7 @@
 """From a prompt, whichever kind it is, to token ids, text and class probabilities. Takes no event loop's time."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from specsched.classify.base import Classifier
@@ -14,14 +16,19 @@ class Reading:
     token_ids: tuple[int, ...]
     text: str
     class_probabilities: ClassProbabilities
+    classify_seconds: float | None = None
+    """None when the caller named the class."""
 
 
 class Reader:
     """Tokenises and classifies."""
 
-    def __init__(self, tokenizer: Tokenizer, classifier: Classifier) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, classifier: Classifier, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._tokenizer = tokenizer
         self._classifier = classifier
+        self._clock = clock
 
     @property
     def prompt_classes(self) -> tuple[str, ...]:
@@ -44,12 +51,11 @@ class Reader:
         else:
             ids = prompt.token_ids
             text = said = self._decoded(ids)
-        return Reading(ids, text, self._classify(request, said))
-
-    def _classify(self, request: Request, said: str) -> ClassProbabilities:
         if request.prompt_class is not None:
-            return ClassProbabilities.certain(request.prompt_class, self.prompt_classes)
-        return self._classifier.classify(said)
+            return Reading(ids, text, ClassProbabilities.certain(request.prompt_class, self.prompt_classes))
+        started = self._clock()
+        classes = self._classifier.classify(said)
+        return Reading(ids, text, classes, self._clock() - started)
 
     def _decoded(self, token_ids: tuple[int, ...]) -> str:
         """Ids outside the vocabulary have no text; the request is refused after this, with all that is wrong."""

@@ -3,22 +3,21 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field
 
 import structlog
 
 from specsched.dispatch.base import Dispatcher
-from specsched.errors import Unavailable
-from specsched.policy.base import DecisionContext, Observation, Policy
+from specsched.errors import SpecschedError, Unavailable
+from specsched.policy.base import DecisionContext, Policy
+from specsched.policy.cost import CostModel
 from specsched.records import (
     Completion,
     Decision,
     FinishReason,
-    Job,
     Request,
-    RoundRecord,
     TextChunk,
     Usage,
     WorkerInfo,
@@ -26,10 +25,13 @@ from specsched.records import (
 )
 from specsched.scheduler.account import Account
 from specsched.scheduler.admission import Admission
+from specsched.scheduler.case import Case
 from specsched.scheduler.checks import check_request
+from specsched.scheduler.observing import Observer
 from specsched.scheduler.reading import Reader, Reading
 from specsched.scheduler.resume import ResumeLimits, execute_resumed
 from specsched.scheduler.running import Running, until
+from specsched.telemetry.base import Meter, NullMeter
 from specsched.text.stream import TextStream
 from specsched.text.tokenizer import Tokenizer
 
@@ -48,6 +50,7 @@ class Parts:
     admission: Admission
     dispatcher: Dispatcher
     resume_limits: ResumeLimits = field(default_factory=ResumeLimits)
+    meter: Meter = field(default_factory=NullMeter)
     config_sha: str = ""
     clock: Callable[[], float] = time.monotonic
     draw_seed: Callable[[], int] = lambda: secrets.randbits(64)
@@ -59,6 +62,7 @@ class Scheduler:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._running = Running()
+        self._observer = Observer(parts.policy, parts.meter)
 
     @property
     def prompt_classes(self) -> tuple[str, ...]:
@@ -82,6 +86,10 @@ class Scheduler:
         """How busy each worker is."""
         return list(self._parts.dispatcher.loads())
 
+    def measure(self) -> None:
+        """Tell the meter what stands rather than happens; called every so often."""
+        self._parts.meter.queued(sum(load.waiting_rows for load in self._parts.dispatcher.loads()))
+
     def abort(self, request_id: str) -> None:
         """End a running request; raises UnknownRequest."""
         self._running.abort(request_id)
@@ -96,7 +104,7 @@ class Scheduler:
         Raises:
             InvalidRequest, Unavailable
         """
-        return self._decide(request, await self._read(request), explain=True)
+        return (await self._decide(request, explain=True)).decision
 
     async def generate(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
         """Yield the deltas of a completion, one per round, then its account.
@@ -105,31 +113,33 @@ class Scheduler:
             InvalidRequest, DuplicateRequest, Overloaded, Unavailable
         """
         arrived = self._parts.clock()
-        with self._running.enter(request.request_id) as aborted:
-            reading = await self._read(request)
-            decision = self._decide(request, reading)
-            with self._parts.admission.room(len(reading.token_ids) + request.stopping.max_tokens):
-                if request.output.echo:
-                    yield TextChunk(reading.text, ())
-                account = Account(arrived, self._parts.clock())
-                async with aclosing(self._complete(request, reading, decision, account, aborted)) as answers:
-                    async for answer in answers:
-                        yield answer
+        with ExitStack() as held:
+            with self._rejections():
+                aborted = held.enter_context(self._running.enter(request.request_id))
+                case = await self._decide(request)
+                held.enter_context(self._parts.admission.room(case.tokens))
+            if request.output.echo:
+                yield TextChunk(case.reading.text, ())
+            account = Account(arrived, self._parts.clock())
+            self._parts.meter.dispatched(account.dispatched - arrived)
+            async with aclosing(self._complete(case, account, aborted)) as answers:
+                async for answer in answers:
+                    yield answer
 
     async def _complete(
-        self, request: Request, reading: Reading, decision: Decision, account: Account, aborted: asyncio.Event
+        self, case: Case, account: Account, aborted: asyncio.Event
     ) -> AsyncGenerator[TextChunk | Completion, None]:
         """Dispatch, deliver and observe every round, then sum up."""
-        stream = TextStream(self._parts.tokenizer, request.stopping.stop, request.stopping.min_tokens)
+        stopping = case.request.stopping
+        stream = TextStream(self._parts.tokenizer, stopping.stop, stopping.min_tokens)
         finish = FinishReason.ABORTED
         matched: str | int | None = None
-        job = self._job(request, reading, decision)
+        job = case.job(self._noise_seed(case.request))
         chunks = execute_resumed(self._parts.dispatcher, job, self._parts.resume_limits, self._parts.clock)
         async with aclosing(chunks), aclosing(until(aborted, chunks)) as live:
             async for chunk in live:
                 delta = stream.push(chunk)
-                account.add(self._parts.clock(), delta.round)
-                self._observe(request, decision, delta.round)
+                self._observer.observe(case, account, delta, self._parts.clock())
                 yield delta
                 if stream.matched_stop is not None:
                     finish, matched = FinishReason.STOP, stream.matched_stop
@@ -141,21 +151,35 @@ class Scheduler:
             text=stream.text,
             token_ids=tuple(stream.token_ids),
             finish_reason=finish,
-            usage=Usage(len(reading.token_ids), len(stream.token_ids), account.cached_tokens),
-            decision=decision,
+            usage=Usage(len(case.reading.token_ids), len(stream.token_ids), account.cached_tokens),
+            decision=case.decision,
             speculation=account.metrics(),
             timings=account.timings(len(stream.token_ids)),
             matched_stop=matched,
         )
-        _log(request, completion)
+        self._observer.complete(account, completion)
+        _log(case.request, completion)
         yield completion
+
+    @contextmanager
+    def _rejections(self) -> Iterator[None]:
+        """Count what is turned away."""
+        try:
+            yield
+        except SpecschedError as error:
+            self._parts.meter.rejected(error.reason)
+            raise
 
     async def _read(self, request: Request) -> Reading:
         reading = await asyncio.to_thread(self._parts.reader.read, request)
+        if reading.classify_seconds is not None:
+            self._parts.meter.classified(reading.classify_seconds)
         check_request(request, reading.token_ids, self.worker())
         return reading
 
-    def _decide(self, request: Request, reading: Reading, *, explain: bool = False) -> Decision:
+    async def _decide(self, request: Request, *, explain: bool = False) -> Case:
+        """Classify, then decide."""
+        reading = await self._read(request)
         worker, load = self._next_worker()
         context = DecisionContext(
             class_probabilities=reading.class_probabilities,
@@ -170,7 +194,11 @@ class Scheduler:
             tenant=request.tenant,
             explain=explain,
         )
-        return Decision(reading.class_probabilities, self._parts.policy.decide(context), self._parts.config_sha)
+        started = self._parts.clock()
+        plan = self._parts.policy.decide(context)
+        decision = Decision(reading.class_probabilities, plan, self._parts.config_sha)
+        self._parts.meter.decided(decision, self._parts.clock() - started)
+        return Case(request, reading, decision, CostModel(worker.costs) if worker.costs.verify else None)
 
     def _next_worker(self) -> tuple[WorkerInfo, WorkerLoad]:
         loads = {load.worker_id: load for load in self._parts.dispatcher.loads()}
@@ -179,36 +207,9 @@ class Scheduler:
             raise Unavailable("no worker is ready", retry_after_seconds=1.0)
         return min(workers, key=lambda pair: pair[1].outstanding_tokens)
 
-    def _job(self, request: Request, reading: Reading, decision: Decision) -> Job:
-        stopping, sampling = request.stopping, request.sampling
-        seed = self._parts.draw_seed() if sampling.seed is None else sampling.seed
-        return Job(
-            request_id=request.request_id,
-            prompt_ids=reading.token_ids,
-            sampling=sampling,
-            plan=decision.plan,
-            noise_seed=seed & _SEED_BITS,
-            max_tokens=stopping.max_tokens,
-            min_tokens=stopping.min_tokens,
-            stop_token_ids=stopping.stop_token_ids,
-            ignore_eos=stopping.ignore_eos,
-            logprobs=request.output.logprobs,
-            time_limit_seconds=stopping.max_time_seconds,
-            tenant=request.tenant,
-        )
-
-    def _observe(self, request: Request, decision: Decision, record: RoundRecord | None) -> None:
-        if record is not None:
-            self._parts.policy.observe(
-                Observation(
-                    request_id=request.request_id,
-                    class_probabilities=decision.class_probabilities,
-                    sampled=not request.sampling.greedy,
-                    coupled=request.sampling.coupled,
-                    round=record,
-                    tenant=request.tenant,
-                )
-            )
+    def _noise_seed(self, request: Request) -> int:
+        seed = request.sampling.seed
+        return (self._parts.draw_seed() if seed is None else seed) & _SEED_BITS
 
 
 def _log(request: Request, completion: Completion) -> None:

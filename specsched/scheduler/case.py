@@ -1,0 +1,59 @@
+"""A request once it is decided: what was asked, read and chosen, and what rounds cost where it will run."""
+
+from dataclasses import dataclass
+
+from specsched.policy.base import Observation
+from specsched.policy.cost import CostModel
+from specsched.records import Decision, Job, Request, RoundRecord
+from specsched.scheduler.reading import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One request on its way through the sentence."""
+
+    request: Request
+    reading: Reading
+    decision: Decision
+    costs: CostModel | None
+    """Of the worker that it was decided for; None where that has profiled nothing."""
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion, at most."""
+        return len(self.reading.token_ids) + self.request.stopping.max_tokens
+
+    def job(self, noise_seed: int) -> Job:
+        """Return what a worker needs to know."""
+        stopping = self.request.stopping
+        return Job(
+            request_id=self.request.request_id,
+            prompt_ids=self.reading.token_ids,
+            sampling=self.request.sampling,
+            plan=self.decision.plan,
+            noise_seed=noise_seed,
+            max_tokens=stopping.max_tokens,
+            min_tokens=stopping.min_tokens,
+            stop_token_ids=stopping.stop_token_ids,
+            ignore_eos=stopping.ignore_eos,
+            logprobs=self.request.output.logprobs,
+            time_limit_seconds=stopping.max_time_seconds,
+            tenant=self.request.tenant,
+        )
+
+    def observation(self, record: RoundRecord) -> Observation:
+        """Return what the policy learns from a round."""
+        return Observation(
+            request_id=self.request.request_id,
+            class_probabilities=self.decision.class_probabilities,
+            sampled=not self.request.sampling.greedy,
+            coupled=self.request.sampling.coupled,
+            round=record,
+            tenant=self.request.tenant,
+        )
+
+    def plain_seconds(self, rows: int, completion_tokens: int) -> float | None:
+        """Time of a plain round of so many rows like this one."""
+        if self.costs is None:
+            return None
+        return self.costs.verify(rows, len(self.reading.token_ids) + completion_tokens)
