@@ -1,7 +1,7 @@
 """Workers behind gRPC: Unix sockets on this host, TCP elsewhere."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self
 
@@ -19,6 +19,9 @@ from specsched.wire.worker import info_from_proto
 
 log = structlog.get_logger()
 
+WorkerObserver = Callable[[str, bool], None]
+"""Told whether the worker at an address is ready, whenever that changes."""
+
 _RECONNECT_SECONDS = 0.1
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
@@ -32,8 +35,9 @@ _OPTIONS = (
 class WorkerConnection:
     """One worker's address: watched for health, described once it serves."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, observe: WorkerObserver) -> None:
         self.address = address
+        self._observe = observe
         self.info: WorkerInfo | None = None
         """None while it is not ready."""
         self.outstanding = Outstanding(address)
@@ -89,6 +93,7 @@ class WorkerConnection:
                 self.outstanding = Outstanding(info.worker_id)
                 self.info = info
                 log.info("worker_ready", worker=info.worker_id, address=self.address, numerics_id=info.numerics_id)
+                self._observe(self.address, True)  # noqa: FBT003 - an observer's arguments have no names
                 changed.set()
             else:
                 self._lost()
@@ -97,6 +102,7 @@ class WorkerConnection:
         if self.info is not None:
             log.warning("worker_not_ready", worker=self.info.worker_id, address=self.address)
             self.info = None
+            self._observe(self.address, False)  # noqa: FBT003
 
 
 class GrpcDispatcher:
@@ -107,9 +113,11 @@ class GrpcDispatcher:
         self._changed = asyncio.Event()
 
     @asynccontextmanager
-    async def connect(self, addresses: Sequence[str]) -> AsyncGenerator[Self]:
+    async def connect(
+        self, addresses: Sequence[str], observe: WorkerObserver = lambda _address, _ready: None
+    ) -> AsyncGenerator[Self]:
         """Watch the workers at these addresses; disconnect at the end."""
-        self._connections = [WorkerConnection(address) for address in addresses]
+        self._connections = [WorkerConnection(address, observe) for address in addresses]
         watches = [asyncio.create_task(each.watch(self._changed)) for each in self._connections]
         try:
             yield self

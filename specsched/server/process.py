@@ -10,11 +10,23 @@ from specsched.dispatch.base import Dispatcher
 from specsched.scheduler.scheduler import Scheduler
 from specsched.server.servicer import SchedulerServicer
 from specsched.v1 import admin_pb2, scheduler_pb2, telemetry_pb2
+from specsched.wire.rpc import CallObserver, Observed, unobserved
 from specsched.wire.serving import GrpcServer
 
 log = structlog.get_logger()
 
 _HEALTH_SECONDS = 0.1
+_MEASURE_SECONDS = 0.1
+
+_SERVICE = scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"]
+_NOT_OFFERED = (
+    admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
+    telemetry_pb2.DESCRIPTOR.services_by_name["TelemetryService"],
+)
+"""By name only: UNIMPLEMENTED, clearly."""
+
+METHODS = tuple(method.name for service in (_SERVICE, *_NOT_OFFERED) for method in service.methods)
+"""RPCs of the public server; no two services share a name."""
 
 
 async def run_server(
@@ -24,6 +36,7 @@ async def run_server(
     *,
     drain_seconds: float,
     failed: Callable[[], Awaitable[None]],
+    observe: CallObserver = unobserved,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
@@ -33,16 +46,18 @@ async def run_server(
         dispatcher: Says whether a worker is ready; health follows it.
         drain_seconds: Time that running requests are given at the end.
         failed: Raises when the service can never work; else does not return.
+        observe: Told of every call that ended.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server.add(scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"], SchedulerServicer(scheduler))
-    for module, name in ((admin_pb2, "AdminService"), (telemetry_pb2, "TelemetryService")):
-        server.add(module.DESCRIPTOR.services_by_name[name], object())  # offered by name only: UNIMPLEMENTED, clearly
+    server.add(_SERVICE, Observed(SchedulerServicer(scheduler), observe))
+    for service in _NOT_OFFERED:
+        server.add(service, Observed(object(), observe))
     await server.start()
     log.info("listening", address=server.address)
-    tasks = [asyncio.ensure_future(task) for task in (stop.wait(), failed(), _follow_health(server, dispatcher))]
+    duties = (stop.wait(), failed(), _follow_health(server, dispatcher), _measure(scheduler))
+    tasks = [asyncio.ensure_future(duty) for duty in duties]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -67,3 +82,10 @@ async def _follow_health(server: GrpcServer, dispatcher: Dispatcher) -> None:
             await server.set_serving(serving=serving)
             log.info("health", serving=serving)
         await asyncio.sleep(_HEALTH_SECONDS)
+
+
+async def _measure(scheduler: Scheduler) -> None:
+    """Have the scheduler say what only a look can tell, for ever."""
+    while True:
+        scheduler.measure()
+        await asyncio.sleep(_MEASURE_SECONDS)

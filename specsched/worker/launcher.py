@@ -41,7 +41,23 @@ class Backoff:
 class Launcher:
     """The workers of this host. Use as an async context manager."""
 
-    def __init__(self, count: int, command: Command, env: dict[str, str], backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        count: int,
+        command: Command,
+        env: dict[str, str],
+        backoff: Backoff | None = None,
+        restarted: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Plan workers.
+
+        Args:
+            count: How many; they are named worker-0, worker-1 and so on.
+            command: Makes a worker's command line.
+            env: Of their processes.
+            backoff: Pauses between restarts.
+            restarted: Called for every worker that died and will be started again.
+        """
         self._command = command
         self._env = env
         self._backoff = backoff or Backoff()
@@ -49,12 +65,18 @@ class Launcher:
         self._ids = [f"worker-{i}" for i in range(count)]
         self._keepers: list[asyncio.Task[None]] = []
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._restarted = restarted
         self.restarts = 0
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The workers' ids by the addresses where they listen, once they are started."""
+        return {self._address(worker_id): worker_id for worker_id in self._ids}
 
     @property
     def addresses(self) -> list[str]:
         """Where the workers listen, once they are started."""
-        return [self._address(worker_id) for worker_id in self._ids]
+        return list(self.names)
 
     @property
     def pids(self) -> list[int]:
@@ -89,6 +111,7 @@ class Launcher:
             quick_deaths = 1 if time.monotonic() - started > self._backoff.healthy_seconds else quick_deaths + 1
             pause = self._backoff.pause(quick_deaths)
             self.restarts += 1
+            self._restarted()
             log.warning(
                 "worker_died", worker=worker_id, exit_code=code, restart_in_seconds=pause, restarts=self.restarts
             )
