@@ -43,12 +43,20 @@ def ragged_attention(
     rows, heads, width, _ = query.shape
     groups = heads // key.shape[1]
     folded = query.reshape(rows, key.shape[1], groups * width, -1)
-    mask = attention_mask.repeat(1, 1, groups, 1) if attention_mask is not None and groups > 1 else attention_mask
+    mask = _folded_mask(attention_mask, groups)
     if softcap is None:
         out = scaled_dot_product_attention(folded, key, value, attn_mask=mask, scale=scaling)
     else:
         out = _softcapped(folded, key, value, mask, scaling, softcap)
     return out.reshape(rows, heads, width, -1).transpose(1, 2).contiguous(), None
+
+
+def _folded_mask(mask: Tensor | None, groups: int) -> Tensor | None:
+    """Repeat a mask for the query heads that are folded into its query axis; one query's is broadcast instead."""
+    if mask is None or groups == 1 or mask.shape[2] == 1:
+        return mask
+    rows, _, width, keys = mask.shape
+    return mask.expand(rows, groups, width, keys).reshape(rows, 1, groups * width, keys)
 
 
 def _softcapped(

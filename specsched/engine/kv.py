@@ -7,6 +7,7 @@ row lies are this file's business alone; the engine holds `KVRow` handles.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 import torch
@@ -26,37 +27,40 @@ class KVRow:
     """Tokens whose keys and values are valid."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Window:
-    """The rows of one forward, and where its new tokens go."""
+    """The rows of one forward, and where its new tokens go. Every layer asks the same: answers are kept."""
 
     rows: tuple[int, ...]
     starts: tuple[int, ...]
     width: int
     """New positions per row as laid out, padding included."""
-    index: Tensor = field(repr=False)  # [B]
     positions: Tensor = field(repr=False)  # [B, width]
 
     @classmethod
     def over(cls, rows: Sequence[KVRow], width: int, device: torch.device) -> "Window":
         """Describe a forward that adds `width` positions to each of `rows`."""
         starts = tuple(row.length for row in rows)
-        index = torch.tensor([row.index for row in rows], device=device)
-        positions = torch.tensor(starts, device=device)[:, None] + torch.arange(width, device=device)
-        return cls(tuple(row.index for row in rows), starts, width, index, positions)
+        positions = torch.tensor([list(range(start, start + width)) for start in starts], device=device)
+        return cls(tuple(row.index for row in rows), starts, width, positions)
 
-    @property
+    @cached_property
+    def index(self) -> Tensor:
+        """The rows as a tensor, [B]."""
+        return torch.tensor(self.rows, device=self.positions.device)
+
+    @cached_property
     def end(self) -> int:
         """Length of the key axis that the forward sees."""
         return max(self.starts) + self.width
 
-    @property
+    @cached_property
     def contiguous(self) -> bool:
         """Whether the rows lie side by side, so that reading them is a view."""
         first = self.rows[0]
         return self.rows == tuple(range(first, first + len(self.rows)))
 
-    @property
+    @cached_property
     def uniform(self) -> bool:
         """Whether all rows start at the same position, so that writing them is one copy."""
         return len(set(self.starts)) == 1
@@ -127,7 +131,7 @@ class RaggedKV(Cache):
         self._max_rows = max_rows
         self._rows: list[KVRow] = []
         self.capacity = (1, _INITIAL_TOKENS)
-        self.window = Window((0,), (0,), 0, torch.zeros(1), torch.zeros(1, 0))
+        self.window = Window((0,), (0,), 0, torch.zeros(1, 0))
 
     @property
     def open_rows(self) -> tuple[KVRow, ...]:

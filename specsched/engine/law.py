@@ -86,6 +86,11 @@ class Span:
     drafted: tuple[int, ...] = ()
     """Tokens drafted in this round so far; the last position comes after all of them."""
 
+    @property
+    def plain(self) -> bool:
+        """Whether the raw logits will do: only their arg max is asked for, and nothing edits it."""
+        return self.sampling.greedy and not self.history.edits
+
 
 def shape_logits(logits: Tensor, spans: Sequence[Span]) -> Tensor:
     """Turn raw logits into those of the law that is sampled from.
@@ -97,6 +102,8 @@ def shape_logits(logits: Tensor, spans: Sequence[Span]) -> Tensor:
     Returns:
         [N, V]: softmax gives the law, arg max the greedy token; -inf where a token cannot come.
     """
+    if all(span.plain for span in spans):
+        return logits
     if any(span.history.edits for span in spans):
         parts = logits.split([span.count for span in spans])
         logits = torch.cat([_edited(part, span) for part, span in zip(parts, spans, strict=True)])

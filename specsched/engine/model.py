@@ -35,10 +35,10 @@ class LanguageModel:
         """
         check_supported(network, model_id)
         config = network.config.get_text_config()
-        if network._supports_sdpa or getattr(config, "attn_logit_softcapping", None):  # noqa: SLF001 - transformers' flag
-            network.set_attn_implementation(NAME)
-        else:
-            network.set_attn_implementation("eager")
+        self._own_attention = bool(
+            network._supports_sdpa or getattr(config, "attn_logit_softcapping", None)  # noqa: SLF001 - transformers' flag
+        )
+        network.set_attn_implementation(NAME if self._own_attention else "eager")
         lay_out_by_column(network)
         self.id = model_id
         self.vocab_size = vocab_size or config.vocab_size
@@ -105,12 +105,17 @@ class LanguageModel:
         last = torch.tensor([len(row) - 1 for row in rest], device=self.device)
         return logits[torch.arange(len(rest), device=self.device), last]
 
-    def _mask(self, window: Window) -> Tensor | dict[str, Tensor]:
+    def _mask(self, window: Window) -> Tensor | dict[str, Tensor | None] | None:
         """Build what the network takes as attention mask: one, or one per kind of layer."""
-        masks = {
-            kind: causal_mask(window.positions, window.end, self.dtype, span) for kind, span in self._windows.items()
-        }
+        masks = {kind: self._mask_of_kind(window, span) for kind, span in self._windows.items()}
         return masks if len(masks) > 1 else masks["full_attention"]
+
+    def _mask_of_kind(self, window: Window, span: int | None) -> Tensor | None:
+        """None where every query sees every key: one new token a row, rows equally long, no window exceeded."""
+        sees_all = window.width == 1 and window.uniform and (span is None or window.end <= span)
+        if sees_all and self._own_attention:
+            return None
+        return causal_mask(window.positions, window.end, self.dtype, span)
 
 
 def _sliding_windows(config: object) -> dict[str, int | None]:

@@ -55,7 +55,8 @@ def verify(logits: Sequence[Tensor], rows: Sequence[Row], drafts: Sequence[Draft
 def _shaped(logits: Sequence[Tensor], rows: Sequence[Row], drafts: Sequence[Draft]) -> Tensor:
     """Pack the rows and shape their laws, [Σ(γ_i + 1), V]."""
     spans = [row.span(draft.tokens, len(of_row)) for row, draft, of_row in zip(rows, drafts, logits, strict=True)]
-    return shape_logits(torch.cat(list(logits)), spans)
+    packed = logits[0] if len(logits) == 1 else torch.cat(list(logits))  # cat copies even a single one
+    return shape_logits(packed, spans)
 
 
 def _agree(shaped: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:
