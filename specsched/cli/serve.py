@@ -4,7 +4,7 @@ import asyncio
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,45 +13,79 @@ from specsched.cli.options import ConfigOption, ListenOption, LogOption, PoolOpt
 from specsched.cli.output import one_line_errors
 from specsched.config.tree import Config
 
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from specsched.worker.launcher import Launcher
+
 
 @one_line_errors
 def serve(
     config: ConfigOption = None, pool: PoolOption = None, listen: ListenOption = None, log_level: LogOption = None
 ) -> None:
     """Run the service: a scheduler and its workers, until Ctrl-C or SIGTERM."""
+    from prometheus_client import disable_created_metrics
+
     from specsched.telemetry.logging import configure_logging
 
     settings = configuration(config, pool=pool, address=listen, log_level=log_level)
     configure_logging(settings.log.level, settings.log.format)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a time of creation per series doubles a scrape
     asyncio.run(_serve(settings, config))
 
 
 async def _serve(config: Config, config_file: Path | None) -> None:
-    from specsched.cli.wiring import make_scheduler, worker_command
-    from specsched.dispatch.grpc import GrpcDispatcher
-    from specsched.server.process import run_server
-    from specsched.wire.serving import GrpcServer
-    from specsched.worker.launcher import Backoff, Launcher
+    from prometheus_client import CollectorRegistry
 
-    manifest = manifest_of(config)
-    section = config.workers
+    from specsched.cli.wiring import make_scheduler
+    from specsched.dispatch.grpc import GrpcDispatcher
+    from specsched.server.process import METHODS, run_server
+    from specsched.telemetry.endpoint import metrics_endpoint
+    from specsched.telemetry.service_metrics import CallMetrics, WorkerMetrics, tell_config
+    from specsched.wire.rpc import CODES
+    from specsched.wire.serving import GrpcServer
+
+    registry, dispatcher = CollectorRegistry(), GrpcDispatcher()
+    tell_config(registry, config.sha)
+    calls = CallMetrics(registry, METHODS, CODES)
     async with AsyncExitStack() as stack:
-        addresses, failed = section.addresses, _never
         server = GrpcServer(
             config.server.address,
             max_message_bytes=config.server.max_message_bytes,
             reflect=config.server.reflection,
         )
-        dispatcher = GrpcDispatcher()
-        scheduler = make_scheduler(config, manifest, dispatcher)  # before any worker starts: a bad pool ends it here
-        if not addresses:
-            backoff = Backoff(section.restart_backoff_seconds, section.restart_backoff_max_seconds)
-            env = {**os.environ, **compute_environment(section.threads, section.count)}
-            launcher = Launcher(section.count, worker_command(config_file, manifest), env, backoff)
-            await stack.enter_async_context(launcher)
-            addresses, failed = tuple(launcher.addresses), launcher.failed
-        await stack.enter_async_context(dispatcher.connect(addresses))
-        await run_server(server, scheduler, dispatcher, drain_seconds=config.server.drain_seconds, failed=failed)
+        await stack.enter_async_context(metrics_endpoint(config.telemetry.metrics_address, registry))
+        # Before any worker starts: a bad pool ends it here.
+        scheduler = make_scheduler(config, manifest_of(config), dispatcher, registry)
+        names, failed = {address: address for address in config.workers.addresses}, _never
+        if not names:
+            launcher = await stack.enter_async_context(_launcher(config, config_file, registry))
+            names, failed = launcher.names, launcher.failed
+        await stack.enter_async_context(dispatcher.connect(tuple(names), WorkerMetrics(registry, names).changed))
+        await run_server(
+            server,
+            scheduler,
+            dispatcher,
+            drain_seconds=config.server.drain_seconds,
+            failed=failed,
+            observe=calls.ended,
+        )
+
+
+def _launcher(config: Config, config_file: Path | None, registry: "CollectorRegistry") -> "Launcher":
+    """Make what keeps this host's workers alive."""
+    from specsched.cli.wiring import worker_command
+    from specsched.telemetry.service_metrics import RestartMetrics
+    from specsched.worker.launcher import Backoff, Launcher
+
+    section = config.workers
+    return Launcher(
+        section.count,
+        worker_command(config_file, manifest_of(config)),
+        {**os.environ, **compute_environment(section.threads, section.count)},
+        Backoff(section.restart_backoff_seconds, section.restart_backoff_max_seconds),
+        RestartMetrics(registry).restarted,
+    )
 
 
 async def _never() -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from specsched.classify.base import Classifier
 from specsched.classify.fake import FixedClassifier
 from specsched.classify.linear import LinearClassifier
@@ -21,11 +23,21 @@ from specsched.scheduler.admission import Admission
 from specsched.scheduler.reading import Reader
 from specsched.scheduler.resume import ResumeLimits
 from specsched.scheduler.scheduler import Parts, Scheduler
+from specsched.telemetry.base import Meter, NullMeter
+from specsched.telemetry.metrics import SchedulerMetrics
 from specsched.text.tokenizer import Tokenizer
 
 
-def make_scheduler(config: Config, manifest: Path, dispatcher: Dispatcher) -> Scheduler:
+def make_scheduler(
+    config: Config, manifest: Path, dispatcher: Dispatcher, registry: CollectorRegistry | None = None
+) -> Scheduler:
     """Build the scheduler of a service.
+
+    Args:
+        config: Of the service.
+        manifest: Of the pool.
+        dispatcher: Reaches its workers.
+        registry: Takes the scheduler's metrics; None keeps none.
 
     Raises:
         PoolError, ConfigError: one line for the operator.
@@ -42,9 +54,15 @@ def make_scheduler(config: Config, manifest: Path, dispatcher: Dispatcher) -> Sc
             admission=Admission(config.admission.max_requests, config.admission.max_outstanding_tokens),
             dispatcher=dispatcher,
             resume_limits=ResumeLimits(config.workers.max_resumes, config.workers.start_timeout_seconds),
+            meter=NullMeter() if registry is None else _metrics(config, pool, classifier, registry),
             config_sha=config.sha,
         )
     )
+
+
+def _metrics(config: Config, pool: Pool, classifier: Classifier, registry: CollectorRegistry) -> Meter:
+    drafts = [draft.id for draft in pool.drafts]
+    return SchedulerMetrics(registry, drafts, classifier.classes, max(config.policy.max_gamma, config.policy.gamma))
 
 
 def make_classifier(config: Config, pool: Pool) -> Classifier:

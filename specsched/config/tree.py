@@ -3,7 +3,8 @@
 import hashlib
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
@@ -82,6 +83,22 @@ class Workers(Section):
     max_resumes: int = Field(default=3, ge=0, description="Workers that one request may lose before it fails.")
 
 
+def _host_and_port(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65_535:
+        raise PydanticCustomError("address", "expected host:port")
+    return address
+
+
+class Telemetry(Section):
+    """What the service says of itself."""
+
+    metrics_address: Annotated[str, AfterValidator(_host_and_port)] | None = Field(
+        default=None,
+        description="host:port where Prometheus scrapes /metrics, usually 127.0.0.1:9464; unset: nothing listens.",
+    )
+
+
 class Log(Section):
     """Logging to standard error."""
 
@@ -100,6 +117,7 @@ class Config(Section):
     policy: Policy = Field(default=Policy(), description="How draft and gamma are chosen.")
     admission: Admission = Field(default=Admission(), description="How much the service takes on.")
     workers: Workers = Field(default=Workers(), description="The processes that own the models.")
+    telemetry: Telemetry = Field(default=Telemetry(), description="What the service says of itself.")
     log: Log = Field(default=Log(), description="Logging to standard error.")
 
     @property

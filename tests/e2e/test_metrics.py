@@ -1,0 +1,224 @@
+"""What Prometheus sees of a service: every number moves by exactly what happened."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import urllib.request
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from specsched.bench.served import ServedProcess
+from specsched.classify.fake import FixedClassifier
+from specsched.client import Client
+from specsched.dispatch.grpc import GrpcDispatcher
+from specsched.errors import Overloaded, UnknownRequest
+from specsched.policy.fixed import FixedPolicy
+from specsched.records import SpeculationHint
+from specsched.scheduler.admission import Admission
+from specsched.scheduler.reading import Reader
+from specsched.scheduler.scheduler import Parts, Scheduler
+from specsched.server.process import METHODS, run_server
+from specsched.telemetry.endpoint import metrics_endpoint
+from specsched.telemetry.metrics import SchedulerMetrics
+from specsched.telemetry.service_metrics import CallMetrics, RestartMetrics, WorkerMetrics
+from specsched.wire.rpc import CODES
+from specsched.wire.serving import GrpcServer
+from specsched.worker.launcher import Backoff, Launcher
+from tests.helpers.pools import save_pool
+from tests.helpers.service import ROOT, ask, scripted_command, scripted_tokens
+from tests.helpers.text import byte_tokenizer
+
+ROUND_SECONDS = 0.005
+OTHER_METHOD = "/specsched.v1.SchedulerService/Abort"
+PROMPT = (20, 21, 22)
+
+
+@dataclass
+class Metered:
+    """A running service and where its metrics are."""
+
+    client: Client
+    launcher: Launcher
+    address: str
+    metrics_address: str
+
+    async def scrape(self):
+        """Samples by name, without `specsched_`, and values of the labels, in the order of the labels' names."""
+        return samples_of(await asyncio.to_thread(read, self.metrics_address))
+
+    async def until(self, name, value, seconds=10.0):
+        """Scrape until a sample has a value."""
+        async with asyncio.timeout(seconds):
+            while (await self.scrape())[name] != value:
+                await asyncio.sleep(0.02)
+
+
+def read(address):
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+        return answer.read().decode()
+
+
+def samples_of(text):
+    return {
+        "/".join((sample.name.removeprefix("specsched_"), *sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def moved(before, after):
+    """What counted on, and by how much; how long things took nobody can foretell."""
+    counters = [name for name in after if name.split("/")[0].endswith(("_total", "_count"))]
+    return {name: after[name] - before[name] for name in counters if after[name] != before[name]}
+
+
+@asynccontextmanager
+async def metered_service(folder):
+    """One scripted worker, one row's room, everything wired to one registry."""
+    registry, tokenizer, dispatcher = CollectorRegistry(), byte_tokenizer(), GrpcDispatcher()
+    classifier = FixedClassifier()
+    parts = Parts(
+        tokenizer=tokenizer,
+        reader=Reader(tokenizer, classifier),
+        policy=FixedPolicy("draft", 2),
+        admission=Admission(1, 10_000),
+        dispatcher=dispatcher,
+        meter=SchedulerMetrics(registry, ("draft", "ngram"), classifier.classes, 2),
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    restarted = RestartMetrics(registry).restarted
+    launcher = Launcher(1, scripted_command(ROUND_SECONDS), env, Backoff(0.3, 0.3), restarted)
+    server = GrpcServer(f"unix:{folder}/s.sock", max_message_bytes=2**20)
+    async with metrics_endpoint("127.0.0.1:0", registry) as metrics_address, launcher:
+        workers = WorkerMetrics(registry, launcher.names)
+        assert metrics_address is not None
+        before = samples_of(await asyncio.to_thread(read, metrics_address))
+        assert before["worker_up/worker-0"] == 0
+        async with dispatcher.connect(launcher.addresses, workers.changed), Client(server.address) as client:
+            observe = CallMetrics(registry, METHODS, CODES).ended
+            served = run_server(
+                server, Scheduler(parts), dispatcher, drain_seconds=5.0, failed=launcher.failed, observe=observe
+            )
+            running = asyncio.create_task(served)
+            try:
+                await client.ready(20.0)
+                yield Metered(client, launcher, server.address, metrics_address)
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_scrape_tells_requests_refusals_and_a_killed_worker(tmp_path):
+    async with metered_service(tmp_path) as served:
+        start = await served.scrape()
+        assert start["worker_up/worker-0"] == 1
+        assert start["requests_total/OK/Generate"] == start["worker_restarts_total"] == 0
+
+        await served.client.complete(ask(max_tokens=30))
+        after_one = await served.scrape()
+        assert moved(start, after_one) == {
+            "requests_total/OK/Generate": 1,
+            "request_duration_seconds_count/Generate": 1,
+            "classifier_seconds_count": 1,
+            "decision_seconds_count": 1,
+            "policy_decisions_total/draft/false/2/chat": 1,
+            "queue_wait_seconds_count": 1,
+            "time_to_first_token_seconds_count": 1,
+            "time_per_output_token_seconds_count": 1,
+            "spec_decode_num_drafts_total/draft/chat": 10,
+            "spec_decode_num_draft_tokens_total/draft/chat": 20,
+            "spec_decode_num_accepted_tokens_total/draft/chat": 20,
+            "spec_decode_num_accepted_tokens_per_pos_total/draft/1": 10,
+            "spec_decode_num_accepted_tokens_per_pos_total/draft/2": 10,
+        }
+        assert after_one["goodput_tokens_per_second/chat"] == pytest.approx(3 / ROUND_SECONDS)
+        assert "speedup_ratio/chat" not in after_one  # scripted workers profile nothing
+
+        await refusals(served)
+        after_refusals = await served.scrape()
+        refused = moved(after_one, after_refusals)
+        assert refused["rejected_total/OVERLOADED"] == 1
+        calls = {name: count for name, count in refused.items() if name.startswith("requests_total")}
+        assert calls == {
+            "requests_total/RESOURCE_EXHAUSTED/Generate": 1,
+            "requests_total/CANCELLED/Generate": 1,
+            "requests_total/NOT_FOUND/Abort": 1,
+            "requests_total/INVALID_ARGUMENT/Abort": 1,
+        }
+
+        await survived_kill(served)
+        await served.until("worker_up/worker-0", 1)
+        killed = moved(after_refusals, await served.scrape())
+        assert killed["worker_restarts_total"] == 1
+        assert killed["requests_total/OK/Generate"] == 1
+        assert killed["spec_decode_num_drafts_total/draft/chat"] == 40
+        assert killed["spec_decode_num_accepted_tokens_total/draft/chat"] == 80
+
+
+async def refusals(served):
+    """One request too many, a caller that leaves, an unknown id, and bytes that are no message."""
+    async with aclosing(served.client.generate(ask("first", max_tokens=2000))) as stream:
+        await anext(stream)
+        with pytest.raises(Overloaded):
+            await served.client.complete(ask("second"))
+    await served.until("requests_total/CANCELLED/Generate", 1)
+    with pytest.raises(UnknownRequest):
+        await served.client.abort("nobody")
+    async with grpc.aio.insecure_channel(served.address) as channel:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await channel.unary_unary(OTHER_METHOD)(b"\xff\xff")
+
+
+async def survived_kill(served):
+    """A completion of 40 rounds whose worker is killed after five."""
+    answers = []
+    async with aclosing(served.client.generate(ask(max_tokens=120))) as stream:
+        async for answer in stream:
+            answers.append(answer)
+            if len(answers) == 5:
+                os.kill(served.launcher.pids[0], signal.SIGKILL)
+                await served.until("worker_up/worker-0", 0)
+    assert answers[-1].token_ids == scripted_tokens(PROMPT, 120)
+
+
+def free_address():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+async def test_the_command_line_serves_metrics_of_real_models(tmp_path):
+    address = free_address()
+    settings = {"SPECSCHED__WORKERS__PROFILE_SECONDS": "0.2", "SPECSCHED__TELEMETRY__METRICS_ADDRESS": address}
+    async with ServedProcess(["--pool", str(save_pool(tmp_path))], settings) as service:
+        async with Client(service.address) as client:
+            hint = SpeculationHint(draft_model="draft", num_speculative_tokens=3)
+            completion = await client.complete(ask(prompt=tuple(range(40, 60)), max_tokens=40, speculation=hint))
+        scraped = await asyncio.to_thread(read, address)
+    samples, prompt_class = samples_of(scraped), completion.decision.prompt_class
+    assert "_created" not in scraped
+    assert samples["worker_up/worker-0"] == samples["requests_total/OK/Generate"] == 1
+    assert samples[f"spec_decode_num_drafts_total/draft/{prompt_class}"] == completion.speculation.num_spec_steps
+    goodput = samples[f"goodput_tokens_per_second/{prompt_class}"]
+    ratio = goodput / samples["plain_decoding_tokens_per_second"]
+    assert samples[f"speedup_ratio/{prompt_class}"] == pytest.approx(ratio, rel=0.2)
+
+
+async def test_a_metrics_port_in_use_ends_the_service_with_one_line():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        address = f"127.0.0.1:{holder.getsockname()[1]}"
+        env = {**os.environ, "SPECSCHED__TELEMETRY__METRICS_ADDRESS": address}
+        command = [sys.executable, "-m", "specsched", "serve", "--listen", "127.0.0.1:0"]
+        process = await asyncio.create_subprocess_exec(*command, env=env, stderr=asyncio.subprocess.PIPE)
+        _, said = await process.communicate()
+    assert process.returncode == 2
+    assert said.decode() == f"error: cannot serve metrics on {address}: Address already in use\n"
