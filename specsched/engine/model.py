@@ -99,9 +99,12 @@ class LanguageModel:
                 self.forward([kv_row], [row[start : start + CATCH_UP_TOKENS]], keep_last=True)
                 kv_row.length += CATCH_UP_TOKENS
         rest = [row[upto:] for row, upto in zip(tokens, done, strict=True)]
-        logits = self.forward(rows, rest)  # [B, q, V]
+        even = len({len(row) for row in rest}) == 1  # then the last column is every row's last token
+        logits = self.forward(rows, rest, keep_last=even)  # [B, 1 or q, V]
         for kv_row, row in zip(rows, rest, strict=True):
             kv_row.length += len(row)
+        if even:
+            return logits[:, -1]
         last = torch.tensor([len(row) - 1 for row in rest], device=self.device)
         return logits[torch.arange(len(rest), device=self.device), last]
 

@@ -76,7 +76,8 @@ class DraftModelProposer:
         coupled = [n for n, spot in enumerate(spots) if spot.job.sampling.coupled]
         sampled = [n for n, spot in enumerate(spots) if not spot.job.sampling.coupled]
         if coupled:
-            choices = coupled_choices(shaped[coupled], [spots[n] for n in coupled])
+            of_coupled = shaped[coupled] if sampled else shaped  # indexing copies
+            choices = coupled_choices(of_coupled, [spots[n] for n in coupled])
             for n, token in zip(coupled, choices, strict=True):
                 tokens[active[n]].append(token)
         if sampled:
