@@ -16,6 +16,14 @@ UNKNOWN_MEAN = 0.6
 UNKNOWN_STRENGTH = 2.0
 """A draft that nobody has seen: hopeful and vague, so that it is tried and soon known."""
 
+_LEVEL_SHARE = 0.8
+"""Of the variance of a draft's hazards, what all positions share."""
+
+_FEW_ROUNDS = 10.0
+_ENOUGH_CLASSES = 3
+"""Classes with more than a few outcomes, from which on their spread says something."""
+
+_EDGE = 1e-3
 _LEAST_VARIANCE = 1e-12
 
 
@@ -40,6 +48,19 @@ class Beliefs:
     def means(self) -> Array:
         """Expected hazards, [D, J]."""
         return self.a / (self.a + self.b)
+
+    def draw(self, random: np.random.Generator, samples: int) -> Array:
+        """Draw hazards, [S, D, J]: normal in logits with the Betas' means and variances.
+
+        Doubt about a draft is mostly about its level, the same at every position: positions drawn independently
+        would average it away, and a draft that might be good would hardly be tried.
+        """
+        means = np.clip(self.means, _EDGE, 1 - _EDGE)
+        spread = 1 / np.sqrt((self.a + self.b + 1) * means * (1 - means))
+        level = random.standard_normal((samples, len(self.drafts), 1))
+        own = random.standard_normal((samples, *means.shape))
+        normal = _LEVEL_SHARE**0.5 * level + (1 - _LEVEL_SHARE) ** 0.5 * own
+        return np.asarray(1 / (1 + (1 - means) / means * np.exp(-spread * normal)))
 
     def of(self, draft: str) -> tuple[Beta, ...]:
         """One draft's, position 1 first."""
@@ -88,9 +109,25 @@ class HazardTable:
         pooled = evidence.sum(2)
         seen = pooled.sum(0)
         mean = (pooled[0] + UNKNOWN_STRENGTH * UNKNOWN_MEAN) / (seen + UNKNOWN_STRENGTH)
-        strength = np.minimum(self._settings.prior_strength, UNKNOWN_STRENGTH + seen)
+        strength = np.minimum(self._agreement(evidence)[:, None], UNKNOWN_STRENGTH + seen)
         prior = strength * mean
         return evidence[0] + prior[:, None], evidence[1] + (strength - prior)[:, None]
+
+    def _agreement(self, evidence: Array) -> Array:
+        """κ, [D]: how alike a draft's classes are, by moments of their levels; evidence is [2, D, K, J].
+
+        κ + 1 = m(1 − m) / v, with v the variance between classes less what their counts alone would show.
+        """
+        accepted, rejected = evidence.sum(3)  # each [D, K]
+        counts = accepted + rejected
+        total = np.maximum(counts.sum(1), _LEAST_VARIANCE)
+        level = accepted.sum(1) / total
+        chance = level * (1 - level)
+        spread = (accepted - counts * level[:, None]) ** 2 / np.maximum(counts, _LEAST_VARIANCE)
+        classes = (counts > _FEW_ROUNDS).sum(1)
+        between = (spread.sum(1) - np.maximum(classes - 1, 0) * chance) / total
+        kappa = np.clip(chance / np.maximum(between, _LEAST_VARIANCE) - 1, *self._settings.prior_bounds)
+        return np.where(classes >= _ENOUGH_CLASSES, kappa, self._settings.prior_strength)
 
     def _row(self, draft: str) -> int:
         return self._rows.setdefault(draft, len(self._rows))

@@ -55,8 +55,7 @@ class Arms:
 
     def draw(self, random: np.random.Generator, samples: int) -> Array:
         """Goodput of every arm under hazards drawn from the beliefs, [S, A]."""
-        a, b = self._beliefs.a, self._beliefs.b
-        return self._flat(self._lengths(random.beta(a, b, size=(samples, *a.shape))))
+        return self._flat(self._lengths(self._beliefs.draw(random, samples)))
 
     def arm(self, index: int) -> Arm:
         """The arm of a number."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from operator import mul
 
@@ -16,11 +16,15 @@ _EDGE = 1e-3
 class RequestHazards:
     """Hazards of one request: its class's beliefs, shifted by what its own rounds showed.
 
-    u = Σ(y − m) / (Σ m(1 − m) + 2) is one Newton step from 0, clipped; another draft's rounds count for 60 %.
+    u = Σ(y − m) / (Σ m(1 − m) + 1/v) is one Newton step from 0, clipped. v is how far a request may lie from what is
+    believed of its class: requests differ (½ in logits², so 1/v = 2 where the class is well known), and a vague belief
+    may itself be wrong. Of a surprise, the share that the request and not the belief accounts for, times 60 %, is what
+    it says about other drafts.
     """
 
     def __init__(self, candidates: dict[str, tuple[Beta, ...]], settings: PolicySettings) -> None:
         self._means = {d: [min(max(h.mean, _EDGE), 1 - _EDGE) for h in hazards] for d, hazards in candidates.items()}
+        self._doubt = {d: _doubt(hazards) for d, hazards in candidates.items()}
         self._settings = settings
         self._surprise: dict[str, float] = defaultdict(float)
         self._information: dict[str, float] = defaultdict(float)
@@ -41,8 +45,9 @@ class RequestHazards:
     def offset(self, draft: str) -> float:
         """Return u as seen by one draft."""
         surprise, information = self._pooled(self._surprise, draft), self._pooled(self._information, draft)
+        spread = 1 / self._settings.offset_prior + self._doubt[draft]
         limit = self._settings.offset_limit
-        return max(-limit, min(limit, surprise / (information + self._settings.offset_prior)))
+        return max(-limit, min(limit, surprise / (information + 1 / spread)))
 
     def observe(self, record: RoundRecord) -> None:
         """Learn from one of the request's rounds."""
@@ -56,8 +61,19 @@ class RequestHazards:
         self._tokens.clear()
 
     def _pooled(self, sums: dict[str, float], draft: str) -> float:
-        own = sums.get(draft, 0.0)
-        return own + self._settings.offset_sharing * (sum(sums.values()) - own)
+        return sum(value if name == draft else self._shared(name) * value for name, value in sums.items())
+
+    def _shared(self, draft: str) -> float:
+        """Weight of a draft's rounds for others."""
+        request = 1 / self._settings.offset_prior
+        return self._settings.offset_sharing * request / (request + self._doubt[draft])
+
+
+def _doubt(hazards: Sequence[Beta]) -> float:
+    """Variance of the belief on a draft, in logits², at its first position."""
+    first = hazards[0]
+    mean = min(max(first.mean, _EDGE), 1 - _EDGE)
+    return 1 / ((first.a + first.b) * mean * (1 - mean))
 
 
 def _expected(hazards: Iterable[float]) -> list[float]:

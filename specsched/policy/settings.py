@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """What may be tuned. The defaults are POLICY.md's."""
+    """What may be tuned. The defaults are POLICY.md’s where it names them."""
 
     max_gamma: int = 8
     """Largest lookahead."""
-    prior_strength: float = 20.0
-    """κ: pseudo-counts of a cell's prior once its draft is known elsewhere."""
+    prior_strength: float = 10.0
+    """κ: pseudo-counts of a cell’s prior, until several classes of its draft tell how alike they are."""
+    prior_bounds: tuple[float, float] = (3.0, 200.0)
+    """Least and largest κ then."""
     forgetting: float = 0.9995
     """ρ: what is left of a class's evidence after a round of that class."""
     offset_limit: float = 1.5

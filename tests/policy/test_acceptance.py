@@ -122,3 +122,28 @@ def test_beliefs_stay_proper_whatever_is_observed(rounds, weight):
 
 def test_expected_tokens_is_one_plus_the_survival_so_far():
     assert expected_tokens(np.array([0.5, 0.4])) == pytest.approx(np.array([1.0, 1.5, 1.7]))
+
+
+def test_classes_that_differ_believe_less_of_each_other():
+    """κ by moments: a draft that is good in one class says little about the next."""
+    random, classes = np.random.default_rng(0), tuple("abcdef")
+    alike, unlike = (HazardTable(classes, PolicySettings(max_gamma=1)) for _ in range(2))
+    for _ in range(400):
+        for index, name in enumerate(classes[:-1]):
+            pi = ClassProbabilities.certain(name, classes)
+            alike.observe(GREEDY, pi, round_of(1, int(random.random() < 0.6)))
+            unlike.observe(GREEDY, pi, round_of(1, int(random.random() < (0.9 if index % 2 else 0.2))))
+    new = ClassProbabilities.certain("f", classes)
+    firm, vague = (table.beliefs(GREEDY, ("d",), new).of("d")[0] for table in (alike, unlike))
+    assert firm.a + firm.b > 30
+    assert vague.a + vague.b < 6
+
+
+def test_draws_follow_beliefs_and_positions_move_together():
+    table = HazardTable(CLASSES, PolicySettings(max_gamma=3))
+    for _ in range(60):
+        table.observe(GREEDY, CHAT, round_of(3, 2))
+    beliefs = table.beliefs(GREEDY, ("d",), CHAT)
+    drawn = beliefs.draw(np.random.default_rng(0), 4000)[:, 0]
+    assert np.median(drawn, axis=0) == pytest.approx(beliefs.means[0], abs=0.03)
+    assert np.corrcoef(drawn.T)[0, 1] > 0.6
