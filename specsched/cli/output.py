@@ -45,7 +45,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     table = Table(title=title, title_justify="left")
     for index, column in enumerate(columns):
         numeric = any(isinstance(row[index], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left")
+        least = max((len(_cell(row[0])) for row in rows), default=0) if index == 0 else None  # names stay whole
+        table.add_column(column, justify="right" if numeric else "left", min_width=least)
     for row in rows:
         table.add_row(*map(_cell, row))
     console.print(table)
