@@ -33,8 +33,8 @@ class Pair:
 
     @property
     def speedup(self) -> float:
-        """Decoding time of plain decoding ÷ that of the service's choice."""
-        return self.plain.timings.decode_seconds / max(self.adaptive.timings.decode_seconds, 1e-9)
+        """Time of plain decoding ÷ that of the service's choice."""
+        return _seconds(self.plain) / _seconds(self.adaptive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class ClassSummary:
     acceptance_length: float
     tokens_per_second: float
     speedup: float
-    """Σ plain decoding time ÷ Σ the service's."""
+    """Σ plain decoding's time ÷ Σ the service's, each from dispatch to the last token."""
 
 
 async def run_pairs(client: Client, per_class: int, max_tokens: int) -> AsyncIterator[Pair]:
@@ -74,16 +74,21 @@ def _summary(name: str, pairs: Sequence[Pair]) -> ClassSummary:
     draft = Counter(plan.draft_model for plan in plans).most_common(1)[0][0]
     rounds = sum(completion.speculation.num_spec_steps for completion in completions)
     accepted = sum(completion.speculation.num_accepted_draft_tokens for completion in completions)
-    seconds = sum(completion.timings.decode_seconds for completion in completions)
+    seconds = sum(map(_seconds, completions))
     return ClassSummary(
         prompt_class=name,
         read_as=Counter(completion.decision.prompt_class for completion in completions).most_common(1)[0][0],
         draft_model=draft,
         gamma=Counter(plan.gamma for plan in plans if plan.draft_model == draft).most_common(1)[0][0],
         acceptance_length=1 + accepted / rounds if rounds else 1.0,
-        tokens_per_second=sum(completion.usage.completion_tokens for completion in completions) / max(seconds, 1e-9),
-        speedup=sum(pair.plain.timings.decode_seconds for pair in pairs) / max(seconds, 1e-9),
+        tokens_per_second=sum(completion.usage.completion_tokens for completion in completions) / seconds,
+        speedup=sum(_seconds(pair.plain) for pair in pairs) / seconds,
     )
+
+
+def _seconds(completion: Completion) -> float:
+    """From dispatch to the last token: prefill counts, for the drafts' as well."""
+    return max(completion.usage.completion_tokens, 1) / completion.timings.tokens_per_second
 
 
 def _in_turn(prompts: Sequence[BenchPrompt], per_class: int) -> list[BenchPrompt]:

@@ -66,7 +66,7 @@ def _summary(pairs: "Sequence[Pair]") -> None:
     print_table("What the service chose, and what it brought", columns, rows)
     same = sum(pair.same for pair in pairs)
     console.print(
-        f"{same} of {len(pairs)} completions are token for token those of plain decoding, which ran in turn with them.\n"
+        f"{same} of {len(pairs)} completions are token for token those of plain decoding, run in turn with them.\n"
         "The policy began knowing nothing: the first prompts pay for what the later ones gain.",
         highlight=False,
     )
