@@ -18,7 +18,7 @@ from specsched.bench.served import ServedProcess
 from specsched.classify.fake import FixedClassifier
 from specsched.client import Client
 from specsched.dispatch.grpc import GrpcDispatcher
-from specsched.errors import Overloaded, UnknownRequest
+from specsched.errors import DeadlinePassed, Overloaded, UnknownRequest
 from specsched.policy.fixed import FixedPolicy
 from specsched.records import SpeculationHint
 from specsched.scheduler.admission import Admission
@@ -149,6 +149,7 @@ async def test_a_scrape_tells_requests_refusals_and_a_killed_worker(tmp_path):
         assert calls == {
             "requests_total/RESOURCE_EXHAUSTED/Generate": 1,
             "requests_total/CANCELLED/Generate": 1,
+            "requests_total/DEADLINE_EXCEEDED/Generate": 1,
             "requests_total/NOT_FOUND/Abort": 1,
             "requests_total/INVALID_ARGUMENT/Abort": 1,
         }
@@ -163,12 +164,15 @@ async def test_a_scrape_tells_requests_refusals_and_a_killed_worker(tmp_path):
 
 
 async def refusals(served):
-    """One request too many, a caller that leaves, an unknown id, and bytes that are no message."""
+    """One request too many, a caller that leaves, a deadline, an unknown id, and bytes that are no message."""
     async with aclosing(served.client.generate(ask("first", max_tokens=2000))) as stream:
         await anext(stream)
         with pytest.raises(Overloaded):
             await served.client.complete(ask("second"))
     await served.until("requests_total/CANCELLED/Generate", 1)
+    with pytest.raises(DeadlinePassed):
+        await served.client.complete(ask(max_tokens=2000), timeout_seconds=0.2)
+    await served.until("requests_total/DEADLINE_EXCEEDED/Generate", 1)
     with pytest.raises(UnknownRequest):
         await served.client.abort("nobody")
     async with grpc.aio.insecure_channel(served.address) as channel:
