@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from specsched.engine.base import EngineCore
 from specsched.errors import ConfigError
 from specsched.policy.base import Policy, RoundController
 from specsched.policy.kinds import KINDS, Choices
+from specsched.policy.memory import NullStore
 from specsched.policy.settings import PolicySettings
+from specsched.policy.sqlite import SqliteStore
 from specsched.pool.manifest import Pool, load_pool
 from specsched.records import NO_DRAFT, CostGrid
 from specsched.scheduler.admission import Admission
@@ -55,6 +58,7 @@ def make_scheduler(
             dispatcher=dispatcher,
             resume_limits=ResumeLimits(config.workers.max_resumes, config.workers.start_timeout_seconds),
             meter=NullMeter() if registry is None else _metrics(config, pool, classifier, registry),
+            store=SqliteStore(Path(config.store.path)) if config.store.path else NullStore(),
             config_sha=config.sha,
         )
     )
@@ -81,7 +85,8 @@ def make_policy(config: Config, pool: Pool, classifier: Classifier) -> Policy:
     kind = KINDS[config.policy.kind]
     if kind.needs_draft:
         _check_draft(config, [draft.id for draft in pool.drafts])
-    return kind.policy(_choices(config), classifier.classes)
+    versions = {draft.id: draft.sha256 or "" for draft in pool.drafts}
+    return kind.policy(replace(_choices(config), versions=versions), classifier.classes)
 
 
 def make_controller(config: Config) -> Callable[[CostGrid], RoundController]:

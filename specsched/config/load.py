@@ -74,11 +74,15 @@ def _parse(path: Path | None, text: str) -> dict[str, Any]:
     }
 
 
+_PATHS = (("pool", "manifest"), ("store", "path"))
+
+
 def _anchor(tree: dict[str, Any], path: Path | None) -> None:
     """A relative path in a file is relative to that file."""
-    pool = tree.get("pool")
-    if path is not None and isinstance(pool, dict) and isinstance(manifest := pool.get("manifest"), str):
-        pool["manifest"] = str(path.resolve().parent / manifest)
+    for section, field in _PATHS:
+        fields = tree.get(section)
+        if path is not None and isinstance(fields, dict) and isinstance(given := fields.get(field), str):
+            fields[field] = str(path.resolve().parent / given)
 
 
 def _from_env(env: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, str], Any]]:

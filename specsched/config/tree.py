@@ -99,6 +99,12 @@ class Telemetry(Section):
     )
 
 
+class Store(Section):
+    """What the policy has learnt, over restarts."""
+
+    path: str | None = Field(default=None, description="SQLite file; unset: what is learnt ends with the service.")
+
+
 class Log(Section):
     """Logging to standard error."""
 
@@ -118,6 +124,7 @@ class Config(Section):
     admission: Admission = Field(default=Admission(), description="How much the service takes on.")
     workers: Workers = Field(default=Workers(), description="The processes that own the models.")
     telemetry: Telemetry = Field(default=Telemetry(), description="What the service says of itself.")
+    store: Store = Field(default=Store(), description="What the policy has learnt, over restarts.")
     log: Log = Field(default=Log(), description="Logging to standard error.")
 
     @property

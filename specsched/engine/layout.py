@@ -3,6 +3,9 @@
 import torch
 from torch import nn
 
+LAYOUT = "by column"
+"""Sums round by the order of storage: part of what makes two workers' numbers equal."""
+
 
 def lay_out_by_column(network: nn.Module) -> None:
     """Store the weights of linear layers column by column: same values, same shape, other strides.

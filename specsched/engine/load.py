@@ -10,6 +10,7 @@ import transformers
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from specsched.engine.engine import Engine
+from specsched.engine.layout import LAYOUT
 from specsched.engine.model import LanguageModel
 from specsched.engine.profile import Profiler
 from specsched.engine.proposers.base import Proposer
@@ -132,6 +133,7 @@ def _numerics_id(spec: ModelSpec, target: LanguageModel, weights: Weights) -> st
         "weights": weights.sha256,
         "quantization": spec.quantization,
         "dtype": str(target.dtype),
+        "layout": LAYOUT,
         "device": target.device.type,
         "torch": torch.__version__,
         "kernels": torch.backends.cpu.get_cpu_capability() if target.device.type == "cpu" else "",

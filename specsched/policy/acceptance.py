@@ -1,12 +1,13 @@
 """What is believed about acceptance: one Beta per (regime, draft, class, position) (POLICY.md, "Acceptance")."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from specsched.policy.memory import Cell
 from specsched.policy.settings import PolicySettings
 from specsched.records import Beta, ClassProbabilities, RoundRecord
 
@@ -103,6 +104,33 @@ class HazardTable:
         cells = self._of(regime)[:, row]  # [2, K, J]
         cells *= self._settings.forgetting**pi
         cells += pi * shown[:, None]
+
+    def export(self, versions: Mapping[str, str]) -> tuple[Cell, ...]:
+        """Return a cell wherever there is evidence; `versions` maps drafts to the hashes of their weights."""
+        return tuple(
+            Cell(
+                sampled=regime.sampled,
+                coupled=regime.coupled,
+                draft_model=draft,
+                draft_version=versions.get(draft, ""),
+                prompt_class=self._classes[k],
+                position=j + 1,
+                accepted=float(evidence[0, row, k, j]),
+                rejected=float(evidence[1, row, k, j]),
+            )
+            for regime, evidence in self._evidence.items()
+            for draft, row in self._rows.items()
+            if row < evidence.shape[1]
+            for k, j in np.argwhere(evidence[:, row].sum(0) > 0).tolist()
+        )
+
+    def add(self, cell: Cell, share: float) -> None:
+        """Add a share of evidence from elsewhere; of an unknown class or position it is left out."""
+        if cell.prompt_class not in self._classes or not 1 <= cell.position <= self._settings.max_gamma:
+            return
+        row, k = self._row(cell.draft_model), self._classes.index(cell.prompt_class)
+        evidence = self._of(Regime(cell.sampled, cell.coupled))
+        evidence[:, row, k, cell.position - 1] += share * cell.accepted, share * cell.rejected
 
     def _posterior(self, evidence: Array) -> tuple[Array, Array]:
         """Evidence [2, D, K, J] upon a prior that every class draws from all of them."""

@@ -27,6 +27,8 @@ class Choices:
     batch_table: Mapping[int, int] = field(default_factory=dict)
     """Largest batch of a bracket → γ."""
     seed: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Draft → hash of its weights."""
 
     @property
     def max_gamma(self) -> int:
@@ -47,7 +49,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "adaptive": Kind(
-        lambda choices, classes: AdaptivePolicy(choices.settings, classes, choices.seed),
+        lambda choices, classes: AdaptivePolicy(choices.settings, classes, choices.seed, choices.versions),
         lambda choices, costs: AdaptiveController(choices.settings, costs, choices.seed),
         needs_draft=False,
     ),

@@ -13,6 +13,8 @@ class PolicySettings:
     """κ: pseudo-counts of a cell’s prior, until several classes of its draft tell how alike they are."""
     prior_bounds: tuple[float, float] = (3.0, 200.0)
     """Least and largest κ then."""
+    kin_strength: float = 4.0
+    """Pseudo-counts a cell that a draft's other weights leave behind."""
     forgetting: float = 0.9995
     """ρ: what is left of a class's evidence after a round of that class."""
     offset_limit: float = 1.5

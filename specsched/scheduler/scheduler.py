@@ -13,6 +13,7 @@ from specsched.dispatch.base import Dispatcher
 from specsched.errors import SpecschedError, Unavailable
 from specsched.policy.base import DecisionContext, Policy
 from specsched.policy.cost import CostModel
+from specsched.policy.memory import NullStore, Store
 from specsched.records import (
     Completion,
     Decision,
@@ -29,6 +30,7 @@ from specsched.scheduler.case import Case
 from specsched.scheduler.checks import check_request
 from specsched.scheduler.observing import Observer
 from specsched.scheduler.reading import Reader, Reading
+from specsched.scheduler.remembering import Memory
 from specsched.scheduler.resume import ResumeLimits, execute_resumed
 from specsched.scheduler.running import Running, until
 from specsched.telemetry.base import Meter, NullMeter
@@ -51,6 +53,7 @@ class Parts:
     dispatcher: Dispatcher
     resume_limits: ResumeLimits = field(default_factory=ResumeLimits)
     meter: Meter = field(default_factory=NullMeter)
+    store: Store = field(default_factory=NullStore)
     config_sha: str = ""
     clock: Callable[[], float] = time.monotonic
     draw_seed: Callable[[], int] = lambda: secrets.randbits(64)
@@ -63,6 +66,7 @@ class Scheduler:
         self._parts = parts
         self._running = Running()
         self._observer = Observer(parts.policy, parts.meter)
+        self._memory = Memory(parts.policy, parts.store)
 
     @property
     def prompt_classes(self) -> tuple[str, ...]:
@@ -85,6 +89,14 @@ class Scheduler:
     def loads(self) -> list[WorkerLoad]:
         """How busy each worker is."""
         return list(self._parts.dispatcher.loads())
+
+    async def keep_learned(self) -> None:
+        """Save what the policy learns, for ever."""
+        await self._memory.keep()
+
+    async def save_learned(self) -> None:
+        """Save it once more, at the end."""
+        await self._memory.save()
 
     def measure(self) -> None:
         """Tell the meter what stands rather than happens; called every so often."""

@@ -56,7 +56,7 @@ async def run_server(
         server.add(service, Observed(object(), observe))
     await server.start()
     log.info("listening", address=server.address)
-    duties = (stop.wait(), failed(), _follow_health(server, dispatcher), _measure(scheduler))
+    duties = (stop.wait(), failed(), _follow_health(server, dispatcher), _measure(scheduler), scheduler.keep_learned())
     tasks = [asyncio.ensure_future(duty) for duty in duties]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -65,6 +65,7 @@ async def run_server(
         await server.set_serving(serving=False)
         log.info("draining", running=scheduler.running, seconds=drain_seconds)
         await scheduler.drain(drain_seconds)
+        await scheduler.save_learned()
         log.info("stopped")
     finally:
         for task in tasks:

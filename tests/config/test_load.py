@@ -85,7 +85,7 @@ def test_all_that_is_wrong_is_told_in_one_line(tmp_path: Path) -> None:
     assert sorted(refusal(path).split("; ")) == [
         f"{path}:2: policy.gamma: Input should be less than or equal to 64",
         f"{path}:3: policy.kind: Input should be {', '.join(map(repr, kinds))} or {last!r}",
-        f"{path}:4: speed: unknown key, known are server, pool, classifier, policy, admission, workers, telemetry, log",
+        f"{path}:4: speed: unknown key, known are {', '.join(Config.model_fields)}",
         f"{path}:5: log.level: Input should be 'debug', 'info', 'warning' or 'error'",
     ]
 
