@@ -1,13 +1,14 @@
 """Drive a policy and a round controller through a world, round by round, in simulated time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
 
-from specsched.bench.simulation.world import DRAFTS, MAX_TOKENS, Array, SimulatedRequest, World
-from specsched.policy.base import Arm, DecisionContext, Observation, Policy, RoundController, RowView
+from specsched.bench.simulation.row import Row
+from specsched.bench.simulation.world import DRAFTS, MAX_TOKENS, Array, World
+from specsched.policy.base import Arm, DecisionContext, Observation, Policy, RoundController
 from specsched.policy.cost import CostModel, Group
 from specsched.records import NO_DRAFT, RoundRecord
 
@@ -15,6 +16,7 @@ _NOISE = 0.03
 """Standard deviation of a measured time, relative."""
 _SPIKE_SHARE, _SPIKE = 0.002, 4.0
 """Now and then a round takes several times as long."""
+LEAST_PREFIX_TOKENS = 256
 ARMS = (NO_DRAFT, *DRAFTS)
 
 
@@ -22,12 +24,6 @@ ARMS = (NO_DRAFT, *DRAFTS)
 class Run:
     """What came of it. Times are expected ones: what was measured, less the noise."""
 
-    round_tokens: Array
-    """Committed by each round, all rows together, [rounds]."""
-    round_seconds: Array
-    """[rounds]."""
-    round_plain_seconds: Array
-    """What plain decoding needs for as many tokens in the same batch, [rounds]."""
     request_seconds: Array
     """Each request's share of its rounds, [requests]."""
     request_tokens: Array
@@ -36,56 +32,18 @@ class Run:
     """Rounds by request and draft, [requests, 1 + D]; the first column is plain."""
     gammas: Array
     """Mean γ by request, [requests]."""
+    worst_prefix: float
+    """Largest time ÷ plain decoding's, over prefixes of at least `LEAST_PREFIX_TOKENS` tokens of all rows."""
 
     @property
     def seconds(self) -> float:
         """Of the whole run."""
-        return float(self.round_seconds.sum())
+        return float(self.request_seconds.sum())
 
     @property
     def goodput(self) -> float:
         """Tokens per second: a ratio of sums."""
-        return float(self.round_tokens.sum()) / self.seconds
-
-
-@dataclass(slots=True)
-class _Row:
-    """A request that runs."""
-
-    index: int
-    request: SimulatedRequest
-    hazards: list[list[float]]
-    coins: list[list[float]]
-    done: int = 0
-    taken_in: dict[str, int] = field(default_factory=dict)
-    """Draft → tokens that it has seen."""
-
-    @property
-    def name(self) -> str:
-        return str(self.index)
-
-    @property
-    def context(self) -> int:
-        return self.request.prompt_tokens + self.done
-
-    @property
-    def view(self) -> RowView:
-        return RowView(self.name, self.context, MAX_TOKENS - self.done)
-
-    def accepted(self, arm: Arm) -> int:
-        """Drafted tokens that stand."""
-        if arm.gamma == 0:
-            return 0
-        draft = DRAFTS.index(arm.draft_model)
-        hazards, coins = self.hazards[draft], self.coins[draft]
-        for j in range(arm.gamma):
-            if coins[self.done + j] >= hazards[j]:
-                return j
-        return arm.gamma
-
-    def behind(self, draft: str) -> int:
-        """Tokens that a draft has yet to take in."""
-        return self.context - self.taken_in.get(draft, 0)
+        return float(self.request_tokens.sum()) / self.seconds
 
 
 class Simulation:
@@ -97,9 +55,9 @@ class Simulation:
         self._controller = controller
         self._costs = CostModel(world.costs)
         self._noise = np.random.default_rng((world.seed, 2))
-        self._rows: list[_Row] = []
+        self._rows: list[Row] = []
         self._joined = 0
-        self._rounds: list[tuple[float, float, float]] = []
+        self._rounds: list[tuple[float, float, float]] = []  # tokens, seconds, plain decoding's for as many
         size = len(world.requests)
         self._seconds, self._tokens, self._gammas = np.zeros(size), np.zeros(size), np.zeros(size)
         self._drafted = np.zeros((size, len(ARMS)))
@@ -109,9 +67,8 @@ class Simulation:
         while self._join():
             self._round()
             self._leave()
-        tokens, seconds, plain_seconds = np.array(self._rounds).T
-        rounds = self._drafted.sum(1)
-        return Run(tokens, seconds, plain_seconds, self._seconds, self._tokens, self._drafted, self._gammas / rounds)
+        gammas = self._gammas / self._drafted.sum(1)
+        return Run(self._seconds, self._tokens, self._drafted, gammas, self._worst_prefix())
 
     def _join(self) -> bool:
         requests = self._world.requests
@@ -132,7 +89,7 @@ class Simulation:
             prompt_tokens=request.prompt_tokens,
             expected_tokens=MAX_TOKENS,
         )
-        row = _Row(index, request, request.hazards.tolist(), self._world.coins(index))
+        row = Row(index, request, request.hazards.tolist(), self._world.coins(index))
         self._controller.begin(row.name, self._policy.decide(context), sampled=False)
         self._rows.append(row)
 
@@ -143,7 +100,7 @@ class Simulation:
 
     def _round(self) -> None:
         rows = self._rows
-        arms = [_bounded(row, arm) for row, arm in zip(rows, self._chosen(), strict=True)]
+        arms = [row.bounded(arm) for row, arm in zip(rows, self._chosen(), strict=True)]
         context = fmean(row.context for row in rows)
         drafting = {draft: self._drafting(draft, arms, context) for draft in {a.draft_model for a in arms if a.gamma}}
         verify = self._costs.verify(len(rows) * (max(arm.gamma for arm in arms) + 1), context)
@@ -152,7 +109,7 @@ class Simulation:
         seconds = sum(drafting.values()) + verify
         committed = 0
         for row, arm in zip(rows, arms, strict=True):
-            record = _play(row, arm, len(rows), measured.get(arm.draft_model, 0.0), measured_verify)
+            record = row.play(arm, len(rows), measured.get(arm.draft_model, 0.0), measured_verify)
             committed += self._note(row, arm, record, seconds / len(rows))
             self._learn(row, record)
         self._rounds.append((committed, seconds, committed * self._costs.verify(len(rows), context) / len(rows)))
@@ -171,40 +128,21 @@ class Simulation:
         spike = _SPIKE if self._noise.random() < _SPIKE_SHARE else 1.0
         return spike * float(np.exp(_NOISE * self._noise.standard_normal()))
 
-    def _note(self, row: _Row, arm: Arm, record: RoundRecord, seconds: float) -> int:
-        """Commit the round's tokens and keep the row's account; returns how many."""
-        tokens = min(record.num_accepted + 1, row.request.completion_tokens - row.done)
-        row.done += tokens
-        if arm.gamma:
-            row.taken_in[arm.draft_model] = row.context
+    def _note(self, row: Row, arm: Arm, record: RoundRecord, seconds: float) -> int:
+        """Commit a row's round and keep its account; returns the tokens."""
+        tokens = row.commit(record)
         self._seconds[row.index] += seconds
         self._tokens[row.index] += tokens
         self._gammas[row.index] += arm.gamma
         self._drafted[row.index, ARMS.index(arm.draft_model)] += 1
         return tokens
 
-    def _learn(self, row: _Row, record: RoundRecord) -> None:
+    def _learn(self, row: Row, record: RoundRecord) -> None:
         self._controller.observe(row.name, record)
         self._policy.observe(
             Observation(row.name, row.request.probabilities, sampled=False, coupled=True, round=record)
         )
 
-
-def _bounded(row: _Row, arm: Arm) -> Arm:
-    """Cut an arm to what the row can still take, as an engine does."""
-    gamma = min(arm.gamma, MAX_TOKENS - row.done - 1)
-    return Arm(arm.draft_model, gamma) if gamma > 0 else Arm(NO_DRAFT, 0)
-
-
-def _play(row: _Row, arm: Arm, rows: int, propose_seconds: float, verify_seconds: float) -> RoundRecord:
-    accepted, left = row.accepted(arm), row.request.completion_tokens - row.done
-    return RoundRecord(
-        draft_model=arm.draft_model,
-        gamma=arm.gamma,
-        num_accepted=min(accepted, left),
-        batch_size=rows,
-        propose_seconds=propose_seconds,
-        verify_seconds=verify_seconds,
-        censored=accepted + 1 > left,
-        planned_gamma=arm.gamma,
-    )
+    def _worst_prefix(self) -> float:
+        tokens, seconds, plain_seconds = np.array(self._rounds).cumsum(0).T
+        return float((seconds / plain_seconds)[tokens >= LEAST_PREFIX_TOKENS].max(initial=0.0))

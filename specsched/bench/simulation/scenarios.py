@@ -22,7 +22,7 @@ Change = Callable[[Truth, np.random.Generator], Truth]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Knobs. A scenario with two mixes or a change drifts at its middle."""
+    """Knobs. Two mixes or a change: it drifts at its middle."""
 
     name: str
     mixes: tuple[slice, ...] = (slice(None),)
@@ -34,7 +34,7 @@ class Scenario:
     bad: tuple[str, ...] = ()
     """Drafts that hardly ever hit."""
     rows: tuple[int, ...] = (1,)
-    """Requests that run at once, changed in equal parts."""
+    """Requests that run at once, stage by stage."""
     prompt_tokens: tuple[int, int] = (16, 512)
     """Shortest and longest."""
     wrong_costs: float = 0.0
@@ -44,7 +44,7 @@ class Scenario:
 
     def stage(self, index: int, requests: int) -> int:
         """Part of the scenario in which a request is drawn."""
-        stages = max(len(self.mixes), 2 if self.change else 1)
+        stages = max(len(self.mixes), len(self.rows), 2 if self.change else 1)
         return index * stages // requests
 
     def world(self, machine: str, seed: int, requests: int) -> World:
@@ -74,7 +74,7 @@ class Scenario:
             rows=self.rows[index * len(self.rows) // requests],
             prompt_class=prompt_class,
             stage=0 if self.shuffled else stage,
-            hazards=truths[stage].hazards(prompt_class, draw_offsets(random)),
+            hazards=truths[min(stage, 1)].hazards(prompt_class, draw_offsets(random)),
             completion_tokens=int(random.integers(_SHORTEST, MAX_TOKENS + 1)),
         )
 

@@ -1,0 +1,63 @@
+"""Policies by name, as a command line spells them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from specsched.bench.simulation.run import Run, Simulation
+from specsched.bench.simulation.world import DRAFTS, MAX_GAMMA, World
+from specsched.classify.base import PROMPT_CLASSES
+from specsched.errors import SetupError
+from specsched.policy.kinds import KINDS, Choices
+from specsched.policy.settings import PolicySettings
+from specsched.records import NO_DRAFT
+
+_SPELLING = "KIND, KIND:DRAFT or KIND:DRAFT:GAMMA"
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One policy with its round controller."""
+
+    kind: str
+    draft_model: str = NO_DRAFT
+    gamma: int = 0
+
+    @property
+    def name(self) -> str:
+        """As it is spelt."""
+        parts = [self.kind, *([self.draft_model] if self.draft_model != NO_DRAFT else [])]
+        return ":".join(parts + ([str(self.gamma)] if self.gamma else []))
+
+    def run(self, world: World, settings: PolicySettings | None = None) -> Run:
+        """Begin knowing nothing, and go through a world. Draws are seeded by the world's seed."""
+        chosen = settings or PolicySettings(max_gamma=MAX_GAMMA)
+        choices = Choices(chosen, self.draft_model, self.gamma, {8: 4, 32: 2}, world.seed)
+        kind = KINDS[self.kind]
+        return Simulation(world, kind.policy(choices, PROMPT_CLASSES), kind.controller(choices, world.profiled)).run()
+
+
+def parse(text: str) -> Contender:
+    """Read KIND[:DRAFT[:GAMMA]].
+
+    Raises:
+        SetupError: no such kind or draft, or no number.
+    """
+    kind, *rest = text.split(":")
+    if kind not in KINDS or len(rest) > 2:
+        raise SetupError(f"--policy {text!r}: give {_SPELLING}, KIND one of {', '.join(KINDS)}")
+    _check_draft(text, kind, rest)
+    return Contender(kind, rest[0] if rest else NO_DRAFT, _gamma(text, rest[1]) if len(rest) == 2 else 0)
+
+
+def _check_draft(text: str, kind: str, rest: Sequence[str]) -> None:
+    if KINDS[kind].needs_draft != bool(rest) or (rest and rest[0] not in DRAFTS):
+        wanted = f"a draft of {', '.join(DRAFTS)}" if KINDS[kind].needs_draft else "no draft"
+        raise SetupError(f"--policy {text!r}: {kind} takes {wanted}")
+    if kind == "fixed" and len(rest) < 2:
+        raise SetupError(f"--policy {text!r}: fixed takes a γ, as in fixed:small:4")
+
+
+def _gamma(text: str, number: str) -> int:
+    if not number.isdigit() or not 1 <= int(number) <= MAX_GAMMA:
+        raise SetupError(f"--policy {text!r}: γ is a number from 1 to {MAX_GAMMA}")
+    return int(number)

@@ -1,0 +1,99 @@
+"""How good a policy was: ratios of sums over seeds, with intervals that are paired by seed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from specsched.bench.simulation.oracles import Oracles
+from specsched.bench.simulation.run import Run
+from specsched.bench.simulation.world import Array
+
+WINDOW = 25
+"""Requests over which "back at 95 %" is read; summed over all seeds."""
+ENOUGH = 0.95
+_DRAWS = 2_000
+_QUANTILES = (0.025, 0.975)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A ratio of sums over seeds, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One policy and the oracles, in one world."""
+
+    run: Run
+    oracles: Oracles
+    drift: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One policy in one scenario, over all seeds."""
+
+    over_plain: Estimate
+    over_static: Estimate
+    """Share of the best static global arm's goodput."""
+    over_class: Estimate
+    over_phase: Estimate
+    """Share of the best static arm per class and phase."""
+    over_request: Estimate
+    requests_to_enough: int
+    """First request from which on a window reaches 95 % of the class-and-phase oracle; all of them if none does."""
+    requests_to_recover: int | None
+    """The same, from the drift on; None where there is none."""
+    worst_prefix: float
+    """Largest time ÷ plain decoding's over any prefix of at least 256 tokens, of any seed."""
+
+
+def score(trials: Sequence[Trial]) -> Score:
+    """Score one policy in one scenario."""
+    phase = window_ratios(trials)
+    drift = trials[0].drift
+    return Score(
+        _against(trials, lambda oracles: oracles.plain),
+        _against(trials, lambda oracles: oracles.static),
+        _against(trials, lambda oracles: oracles.per_class),
+        _against(trials, lambda oracles: oracles.per_class_and_phase),
+        _against(trials, lambda oracles: oracles.per_request),
+        _first_enough(phase),
+        None if drift is None else _first_enough(phase[drift:]),
+        max(trial.run.worst_prefix for trial in trials),
+    )
+
+
+def window_ratios(trials: Sequence[Trial]) -> Array:
+    """Goodput ÷ that of the class-and-phase oracle, over the `WINDOW` requests from each one on."""
+    ours = _windowed([trial.run for trial in trials])
+    return _windowed([trial.oracles.per_class_and_phase for trial in trials]) / ours
+
+
+def bootstrap(ours: Array, theirs: Array) -> Estimate:
+    """Σ theirs ÷ Σ ours over seeds, [S] each; seeds are drawn again, the pair together."""
+    drawn = np.random.default_rng(0).integers(len(ours), size=(_DRAWS, len(ours)))
+    low, high = np.quantile(theirs[drawn].sum(1) / ours[drawn].sum(1), _QUANTILES)
+    return Estimate(float(theirs.sum() / ours.sum()), float(low), float(high))
+
+
+def _against(trials: Sequence[Trial], choose: Callable[[Oracles], Run]) -> Estimate:
+    """Share of an oracle's goodput; both commit the same tokens, so times say it."""
+    ours = np.array([trial.run.seconds for trial in trials])
+    return bootstrap(ours, np.array([choose(trial.oracles).seconds for trial in trials]))
+
+
+def _windowed(runs: Sequence[Run]) -> Array:
+    """Seconds of the `WINDOW` requests from each one on, summed over runs."""
+    seconds = np.sum([run.request_seconds for run in runs], axis=0)
+    return np.convolve(seconds, np.ones(min(WINDOW, len(seconds))), mode="valid")
+
+
+def _first_enough(ratios: Array) -> int:
+    reached = np.flatnonzero(ratios >= ENOUGH)
+    return int(reached[0]) if len(reached) else len(ratios) + WINDOW - 1
