@@ -12,6 +12,8 @@ from specsched.bench.simulation.world import Array
 WINDOW = 25
 """Requests over which "back at 95 %" is read; summed over all seeds."""
 ENOUGH = 0.95
+NEVER = 9_999
+"""Stands for a number of requests that was not enough."""
 _DRAWS = 2_000
 _QUANTILES = (0.025, 0.975)
 
@@ -46,7 +48,7 @@ class Score:
     """Share of the best static arm per class and phase."""
     over_request: Estimate
     requests_to_enough: int
-    """First request from which on a window reaches 95 % of the class-and-phase oracle; all of them if none does."""
+    """First request from which on a window reaches 95 % of the class-and-phase oracle; `NEVER` if none does."""
     requests_to_recover: int | None
     """The same, from the drift on; None where there is none."""
     worst_prefix: float
@@ -71,8 +73,8 @@ def score(trials: Sequence[Trial]) -> Score:
 
 def window_ratios(trials: Sequence[Trial]) -> Array:
     """Goodput ÷ that of the class-and-phase oracle, over the `WINDOW` requests from each one on."""
-    ours = _windowed([trial.run for trial in trials])
-    return _windowed([trial.oracles.per_class_and_phase for trial in trials]) / ours
+    ours = windowed_seconds([trial.run for trial in trials])
+    return windowed_seconds([trial.oracles.per_class_and_phase for trial in trials]) / ours
 
 
 def bootstrap(ours: Array, theirs: Array) -> Estimate:
@@ -88,7 +90,7 @@ def _against(trials: Sequence[Trial], choose: Callable[[Oracles], Run]) -> Estim
     return bootstrap(ours, np.array([choose(trial.oracles).seconds for trial in trials]))
 
 
-def _windowed(runs: Sequence[Run]) -> Array:
+def windowed_seconds(runs: Sequence[Run]) -> Array:
     """Seconds of the `WINDOW` requests from each one on, summed over runs."""
     seconds = np.sum([run.request_seconds for run in runs], axis=0)
     return np.convolve(seconds, np.ones(min(WINDOW, len(seconds))), mode="valid")
@@ -96,4 +98,9 @@ def _windowed(runs: Sequence[Run]) -> Array:
 
 def _first_enough(ratios: Array) -> int:
     reached = np.flatnonzero(ratios >= ENOUGH)
-    return int(reached[0]) if len(reached) else len(ratios) + WINDOW - 1
+    return int(reached[0]) if len(reached) else NEVER
+
+
+def over(ours: Sequence[Trial], theirs: Sequence[Trial]) -> Estimate:
+    """One policy's goodput ÷ another's, in the same worlds."""
+    return bootstrap(np.array([trial.run.seconds for trial in ours]), np.array([t.run.seconds for t in theirs]))
