@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from specsched.cli import bench, classify, configs, decide, demo, generate, models, serve
+from specsched.cli import bench, classify, configs, decide, demo, generate, models, serve, simulate
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,6 +19,7 @@ app.command()(serve.worker)
 app.command()(generate.generate)
 app.command()(decide.decide)
 app.command()(demo.demo)
+app.command()(simulate.simulate)
 app.add_typer(configs.app, name="config")
 app.add_typer(models.app, name="models")
 app.add_typer(classify.app, name="classify")

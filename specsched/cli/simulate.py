@@ -45,7 +45,7 @@ def simulate(
     *,
     costs: Annotated[Costs, typer.Option(help="Like those of a GPU, or of a CPU.")] = Costs.GPU,
     seeds: Annotated[int, typer.Option(min=1, help="Worlds per scenario.")] = 20,
-    requests: Annotated[int, typer.Option(min=50, help="Requests per world.")] = 300,
+    requests: Annotated[int, typer.Option(min=30, help="Requests per world.")] = 300,
     policy: Annotated[
         list[str] | None,
         typer.Option(
