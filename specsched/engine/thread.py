@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from specsched.engine.base import EngineCore
 from specsched.engine.outbox import Outbox
-from specsched.errors import Unavailable, WorkerLost
+from specsched.errors import DuplicateRequest, Unavailable, WorkerLost
 from specsched.records import Chunk, Job, WorkerInfo
 
 T = TypeVar("T")
@@ -27,6 +27,7 @@ class EngineThread:
         self._loaded: Future[WorkerInfo] = Future()
         self._ended: Future[None] = Future()
         self._outboxes: dict[str, Outbox] = {}
+        self._asked: set[Future[Any]] = set()
         self._empty = asyncio.Event()
         self._stopping = False
         self._draining = False
@@ -79,10 +80,12 @@ class EngineThread:
             pause=lambda: self._post(lambda engine: engine.pause(name)),
             resume=lambda: self._post(lambda engine: engine.resume(name)),
         )
-        await self._ask(lambda engine: engine.submit(job, outbox.put))
+        if name in self._outboxes:
+            raise DuplicateRequest(f"request {name} is running already")
         self._outboxes[name] = outbox
         self._empty.clear()
-        try:
+        try:  # from before the submit: whoever leaves while it waits for the step under way leaves no row behind
+            await self._ask(lambda engine: engine.submit(job, outbox.put))
             async for chunk in outbox.chunks():
                 yield chunk
         finally:
@@ -102,6 +105,8 @@ class EngineThread:
             self._fail(error)
         else:
             self._ended.set_result(None)
+        for answer in list(self._asked):
+            answer.set_exception(WorkerLost("the engine has ended"))
 
     def _serve(self, engine: EngineCore) -> None:
         busy = False
@@ -133,6 +138,8 @@ class EngineThread:
     async def _ask(self, question: Callable[[EngineCore], T]) -> T:
         """Run something on the engine's thread and wait for what it returns or raises."""
         answer: Future[T] = Future()
+        self._asked.add(answer)
+        answer.add_done_callback(self._asked.discard)
 
         def command(engine: EngineCore) -> None:
             try:
@@ -141,9 +148,6 @@ class EngineThread:
                 answer.set_exception(error)
 
         self._post(command)
-        asked: asyncio.Future[Any] = asyncio.wrap_future(answer)
-        ended: asyncio.Future[Any] = asyncio.shield(asyncio.wrap_future(self._ended))
-        await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
-        if not asked.done():
+        if self._ended.done():
             raise WorkerLost("the engine has ended")
-        return answer.result()
+        return await asyncio.shield(asyncio.wrap_future(answer))

@@ -151,8 +151,9 @@ class AdaptiveController:
         verify_seconds = next(iter(records.values())).verify_seconds
         drafting = {r.draft_model: r.propose_seconds for r in records.values()}
         seconds = verify_seconds + sum(drafting.values())
-        slowness = seconds / self._costs.plain(rows, played.context_tokens) if played.groups else 1.0
         own = [name for name in records if self._members[name].follows]
+        drafted = any(records[name].planned_gamma for name in own)  # what pinned rows cost is their callers' will
+        slowness = seconds / self._costs.plain(rows, played.context_tokens) if drafted else 1.0
         self._guard.settle(len(own), sum(records[name].num_accepted + 1 for name in own), slowness)
         self._costs.observe_verify(rows, width, played.context_tokens, verify_seconds)
         for group in played.groups:

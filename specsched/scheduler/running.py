@@ -1,6 +1,7 @@
 """The requests that run: ids are theirs alone, and each can be aborted."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -8,6 +9,9 @@ from typing import TypeVar
 from specsched.errors import DuplicateRequest, Unavailable, UnknownRequest
 
 T = TypeVar("T")
+
+_ABORT_SECONDS = 1.0
+"""Time that aborted requests have to say so, when everything ends."""
 
 
 class Running:
@@ -62,7 +66,8 @@ class Running:
         except TimeoutError:
             for event in self._aborts.values():
                 event.set()
-            await self._empty.wait()
+            with contextlib.suppress(TimeoutError):  # a caller that stopped reading hears nothing: its call is cut
+                await asyncio.wait_for(self._empty.wait(), _ABORT_SECONDS)
 
 
 async def until(event: asyncio.Event, source: AsyncIterator[T]) -> AsyncGenerator[T, None]:

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -193,6 +193,7 @@ class Scheduler:
         """Classify, then decide."""
         reading = await self._read(request)
         worker, load = self._next_worker()
+        request = _within(request, len(reading.token_ids), worker)
         context = DecisionContext(
             class_probabilities=reading.class_probabilities,
             sampled=not request.sampling.greedy,
@@ -222,6 +223,13 @@ class Scheduler:
     def _noise_seed(self, request: Request) -> int:
         seed = request.sampling.seed
         return (self._parts.draw_seed() if seed is None else seed) & _SEED_BITS
+
+
+def _within(request: Request, prompt_tokens: int, worker: WorkerInfo) -> Request:
+    """Ask for no more tokens than the context still holds: what cannot come must not hold room."""
+    room = min(worker.max_context_tokens, worker.kv_capacity_tokens) - prompt_tokens
+    stopping = replace(request.stopping, max_tokens=min(request.stopping.max_tokens, room))
+    return replace(request, stopping=stopping)
 
 
 def _log(request: Request, completion: Completion) -> None:

@@ -15,6 +15,8 @@ MAX_STOP_TOKENS = 128
 MAX_LOGIT_BIAS = 1024
 MAX_LOGPROBS = 20
 MAX_GAMMA = 64
+LEAST_TEMPERATURE = 1e-4
+LEAST_REPETITION_PENALTY = 0.01
 _ROLES = ("system", "user", "assistant")
 
 
@@ -83,6 +85,11 @@ def _sampling(message: AnyRequest) -> Iterator[Violation]:
     for name, holds, what in bounds:
         if not holds:  # NaN fails every comparison
             yield Violation(f"sampling.{name}", f"is {getattr(sampling, name)}, which {what}")
+    for name, least in (("temperature", LEAST_TEMPERATURE), ("repetition_penalty", LEAST_REPETITION_PENALTY)):
+        if 0.0 < getattr(sampling, name) < least:  # logits would leave what float32 holds
+            yield Violation(
+                f"sampling.{name}", f"is {getattr(sampling, name)}, too small to compute with; least {least}"
+            )
     if len(sampling.logit_bias) > MAX_LOGIT_BIAS:
         yield Violation("sampling.logit_bias", f"has {len(sampling.logit_bias)} entries; at most {MAX_LOGIT_BIAS}")
     for token, bias in sampling.logit_bias.items():

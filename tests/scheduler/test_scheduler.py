@@ -226,3 +226,9 @@ async def test_deciding_generates_nothing():
 
 def test_plain_decoding_is_an_arm_by_name():
     assert Plan().draft_model == NO_DRAFT
+
+
+async def test_no_more_is_asked_for_than_the_context_holds():
+    dispatcher = FakeDispatcher(says("x"))
+    await complete(scheduler_over(dispatcher), ask(prompt=(9,) * 10, max_tokens=2_000_000))
+    assert dispatcher.jobs[0].max_tokens == 2048 - 10

@@ -177,11 +177,11 @@ prompts = (
 )
 valid_samplings = st.builds(
     Sampling,
-    temperature=st.floats(0, 100),
+    temperature=st.just(0.0) | st.floats(1e-4, 100),
     top_p=st.floats(0, 1, exclude_min=True),
     top_k=count,
     min_p=share,
-    repetition_penalty=st.floats(0, 10, exclude_min=True),
+    repetition_penalty=st.floats(0.01, 10),
     presence_penalty=st.floats(-2, 2),
     frequency_penalty=st.floats(-2, 2),
     logit_bias=st.dictionaries(token, st.floats(-100, 100), max_size=3),

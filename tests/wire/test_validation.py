@@ -245,3 +245,13 @@ def test_whatever_parses_is_converted_or_refused(data: bytes, kind: type[Call], 
         assert refused(message) == {violation.field: violation.description for violation in found}
     else:
         assert request_from_proto(message, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("temperature", 1e-38), ("temperature", 9e-5), ("repetition_penalty", 1e-3)]
+)
+def test_numbers_too_small_to_compute_with_are_refused(name: str, value: float) -> None:
+    message = scheduler_pb2.GenerateRequest(text="x", sampling={name: value})
+    (violation,) = violations(message, ())
+    assert violation.field == f"sampling.{name}"
+    assert "too small" in violation.description

@@ -1,0 +1,53 @@
+"""The engine's thread: whoever leaves at whatever moment leaves nothing behind."""
+
+import asyncio
+import contextlib
+from contextlib import aclosing
+
+import pytest
+
+from specsched.engine.fake import ScriptedEngine
+from specsched.engine.thread import EngineThread
+from specsched.errors import WorkerLost
+from specsched.records import Job, Plan, Sampling
+
+
+def job(name, max_tokens=1000):
+    return Job(name, (20, 21), Sampling(temperature=0.0), Plan("draft", 2, 2), 0, max_tokens=max_tokens)
+
+
+async def drained(thread, name, max_tokens):
+    async with aclosing(thread.execute(job(name, max_tokens))) as chunks:
+        return [token async for chunk in chunks for token in chunk.token_ids]
+
+
+async def test_a_call_that_is_cancelled_while_it_is_submitted_leaves_no_row():
+    engine = ScriptedEngine(round_seconds=0.02)
+    thread = EngineThread(lambda: engine)
+    await thread.start()
+    for number in range(12):
+        call = asyncio.create_task(drained(thread, f"r{number}", 1000))
+        await asyncio.sleep(0.004 * (number % 4))
+        call.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await call
+    assert len(await drained(thread, "last", 6)) == 6
+    assert engine.load().running_rows == 0
+    await thread.stop()
+
+
+async def test_an_engine_that_dies_in_the_first_step_is_told_to_its_callers():
+    class Doomed(ScriptedEngine):
+        def step(self):
+            if self.load().running_rows:
+                raise RuntimeError("a bug")
+            return super().step()
+
+    thread = EngineThread(Doomed)
+    await thread.start()
+    with pytest.raises(WorkerLost):
+        await asyncio.wait_for(drained(thread, "r", 6), 5.0)
+    with pytest.raises(WorkerLost):
+        await asyncio.wait_for(drained(thread, "later", 6), 5.0)
+    with pytest.raises(RuntimeError):
+        await thread.ended()
