@@ -9,7 +9,8 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from specsched.config.tree import Config, Section
+from specsched.config.sections.base import Section
+from specsched.config.tree import Config
 from specsched.errors import ConfigError
 
 ENV_PREFIX = "SPECSCHED__"

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from specsched.config.load import load_config
-from specsched.config.tree import Config, Kind
+from specsched.config.sections.policy import Kind
+from specsched.config.tree import Config
 from specsched.errors import ConfigError
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from specsched.classify.fake import FixedClassifier
 from specsched.cli.wiring import make_controller, make_policy
-from specsched.config.tree import Config, Kind, Policy
+from specsched.config.sections.policy import Kind, Policy
+from specsched.config.tree import Config
 from specsched.errors import ConfigError
 from specsched.policy.base import DecisionContext, RowView
 from specsched.policy.kinds import KINDS

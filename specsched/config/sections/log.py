@@ -1,0 +1,16 @@
+"""`log:` — logging."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from specsched.config.sections.base import Section
+
+
+class Log(Section):
+    """Logging to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe level.")
+    format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto: console on a terminal, JSON elsewhere."
+    )

@@ -1,0 +1,17 @@
+"""`telemetry:` — what the service says of itself."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from specsched.config.sections.address import host_and_port
+from specsched.config.sections.base import Section
+
+
+class Telemetry(Section):
+    """What the service says of itself."""
+
+    metrics_address: Annotated[str, AfterValidator(host_and_port)] | None = Field(
+        default=None,
+        description="host:port where Prometheus scrapes /metrics, usually 127.0.0.1:9464; unset: nothing listens.",
+    )

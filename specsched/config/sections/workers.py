@@ -1,0 +1,23 @@
+"""`workers:` — the processes that own the models."""
+
+from pydantic import Field
+
+from specsched.config.sections.base import Section
+
+
+class Workers(Section):
+    """The processes that own the models."""
+
+    count: int = Field(default=1, ge=1, le=64, description="Workers to start on this host.")
+    addresses: tuple[str, ...] = Field(
+        default=(), description="Workers that run already, host:port or unix:PATH; when given, none is started."
+    )
+    threads: int = Field(default=0, ge=0, description="Compute threads of a worker; 0: all cores shared evenly.")
+    max_rows: int = Field(default=8, ge=1, le=1024, description="Requests that decode together on a worker.")
+    kv_capacity_tokens: int = Field(default=16_384, ge=64, description="KV tokens of a worker.")
+    prefill_chunk_tokens: int = Field(default=256, ge=1, description="Prompt tokens that one step takes in.")
+    profile_seconds: float = Field(default=4.0, ge=0, description="Time for measuring costs at start.")
+    start_timeout_seconds: float = Field(default=120.0, gt=0, description="Time a worker has to load its models.")
+    restart_backoff_seconds: float = Field(default=0.5, gt=0, description="First pause before a restart; doubles.")
+    restart_backoff_max_seconds: float = Field(default=30.0, gt=0, description="Longest pause before a restart.")
+    max_resumes: int = Field(default=3, ge=0, description="Workers that one request may lose before it fails.")
