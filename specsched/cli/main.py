@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from specsched.cli import bench, classify, configs, decide, demo, generate, models, serve, simulate
+from specsched.cli import classify, configs, decide, demo, generate, models, serve, simulate
+from specsched.cli.bench import app as bench
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -14,8 +14,8 @@ from specsched.bench.identity import RestlessController, compare, in_fp32, summa
 from specsched.bench.prompt_set import BenchPrompt, load_prompts
 from specsched.bench.reference import Question, Reference, draw_questions
 from specsched.classify.base import PROMPT_CLASSES
-from specsched.cli import bench
-from specsched.cli.bench import app
+from specsched.cli.bench import everything
+from specsched.cli.bench.app import app
 from specsched.engine.load import load_engine
 from specsched.engine.settings import EngineSettings
 from specsched.errors import SetupError
@@ -218,7 +218,7 @@ def test_the_command_exits_with_1_where_a_token_differs(manifest, tmp_path):
 
 @pytest.mark.usefixtures("_slipping")
 def test_all_goes_no_further_where_a_token_differs(manifest, tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "QUICK", bench.Sizes(identity_prompts=8, identity_tokens=4))
+    monkeypatch.setattr(everything, "QUICK", everything.Sizes(identity_prompts=8, identity_tokens=4))
     done = CliRunner().invoke(app, ["all", "--quick", "--pool", str(manifest), "--out", str(tmp_path / "out")])
     assert done.exit_code == 1, done.output
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["identity.json"]

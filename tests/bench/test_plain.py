@@ -17,7 +17,7 @@ from specsched.bench.plain import (
     summarise,
 )
 from specsched.bench.reference import Question, Reference
-from specsched.cli.bench import app
+from specsched.cli.bench.app import app
 from tests.helpers.text import byte_tokenizer, save_tokenizer
 from tests.helpers.tiny import engine_of, perturbed, tiny_network
 

@@ -1,0 +1,10 @@
+"""`specsched bench …`: every benchmark by its name."""
+
+import typer
+
+from specsched.cli.bench import everything, identity, plain
+
+app = typer.Typer(no_args_is_help=True, help="Measure.")
+app.command()(identity.identity)
+app.command()(plain.plain)
+app.command("all")(everything.run_all)
