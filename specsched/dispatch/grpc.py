@@ -69,11 +69,12 @@ class WorkerConnection:
 
     async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job; closing the generator cancels the call."""
+        worker_id = self.outstanding.worker_id
         call = self._stub.Execute(job_to_proto(job))
         try:
             with self.outstanding.track(job) as ticket:
                 async for message in call:
-                    chunk = chunk_from_proto(message)
+                    chunk = chunk_from_proto(message, worker_id)
                     ticket.delivered(chunk)
                     yield chunk
         except grpc.aio.AioRpcError as error:

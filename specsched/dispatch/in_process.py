@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from specsched.dispatch.outstanding import Outstanding
 from specsched.engine.thread import EngineThread
@@ -33,4 +34,4 @@ class InProcessDispatcher:
             async with aclosing(self._thread.execute(job)) as chunks:
                 async for chunk in chunks:
                     ticket.delivered(chunk)
-                    yield chunk
+                    yield replace(chunk, worker_id=self._info.worker_id)

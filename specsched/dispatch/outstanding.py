@@ -23,7 +23,7 @@ class Outstanding:
     """The jobs that run on one worker."""
 
     def __init__(self, worker_id: str) -> None:
-        self._worker_id = worker_id
+        self.worker_id = worker_id
         self._tickets: set[Ticket] = set()
 
     @property
@@ -45,7 +45,7 @@ class Outstanding:
         """Sum up; rows beyond the worker's limit wait there."""
         rows = len(self._tickets)
         return WorkerLoad(
-            worker_id=self._worker_id,
+            worker_id=self.worker_id,
             running_rows=min(rows, max_rows),
             waiting_rows=max(0, rows - max_rows),
             outstanding_tokens=self.tokens,

@@ -16,6 +16,7 @@ class Account:
     last_chunk: float | None = None
     cached_tokens: int = 0
     tokens: int = 0
+    rounds: int = 0
     first_tokens: int = 0
     """Of the first chunk that had any."""
     _rounds: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -28,6 +29,7 @@ class Account:
         self.last_chunk = now
         self.tokens += len(delta.token_ids)
         self.first_tokens = self.first_tokens or len(delta.token_ids)
+        self.rounds += delta.round is not None
         if delta.round is not None and delta.round.gamma:
             self._rounds[delta.round.gamma, delta.round.num_accepted] += 1
         return first

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from specsched.policy.base import Observation
 from specsched.policy.cost import CostModel
-from specsched.records import Decision, Job, Request, RoundRecord
+from specsched.records import Decision, DecisionRecord, Job, Request, RoundRecord
 from specsched.scheduler.reading import Reading
 
 
@@ -15,6 +15,8 @@ class Case:
     request: Request
     reading: Reading
     decision: Decision
+    logged: DecisionRecord
+    """The decision, with all that it was made from."""
     costs: CostModel | None
     """Of the worker that it was decided for; None where that has profiled nothing."""
 

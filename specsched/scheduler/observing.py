@@ -1,9 +1,10 @@
-"""The sentence's last verb: what a request's rounds did goes to its account, to the policy and to the meter."""
+"""The sentence's last verb: what a request's rounds did goes to its account, policy, meter and logbook."""
 
 from specsched.policy.base import Policy
 from specsched.records import Completion, TextChunk
 from specsched.scheduler.account import Account
 from specsched.scheduler.case import Case
+from specsched.scheduler.logbook import Logbook
 from specsched.scheduler.speed import Speed
 from specsched.telemetry.base import Meter
 
@@ -11,13 +12,14 @@ from specsched.telemetry.base import Meter
 class Observer:
     """Passes on what rounds did."""
 
-    def __init__(self, policy: Policy, meter: Meter) -> None:
+    def __init__(self, policy: Policy, meter: Meter, logbook: Logbook) -> None:
         self._policy = policy
         self._meter = meter
+        self._logbook = logbook
         self._speed = Speed(meter)
 
-    def observe(self, case: Case, account: Account, delta: TextChunk, now: float) -> None:
-        """Take in one chunk."""
+    def observe(self, case: Case, account: Account, delta: TextChunk, worker_id: str, now: float) -> None:
+        """Take in one chunk, as it came from a worker."""
         if account.add(now, delta):
             self._meter.first_token(now - account.arrived)
         record = delta.round
@@ -27,7 +29,17 @@ class Observer:
         prompt_class = case.decision.prompt_class
         self._meter.round(prompt_class, record)
         plain_seconds = case.plain_seconds(record.batch_size, account.tokens)
-        self._speed.observe(prompt_class, record, len(delta.token_ids), plain_seconds)
+        committed = len(delta.token_ids)
+        self._speed.observe(prompt_class, record, committed, plain_seconds)
+        self._logbook.lived(
+            case.logged,
+            record,
+            worker_id=worker_id,
+            round_index=account.rounds - 1,
+            completion_tokens=account.tokens - committed,
+            committed_tokens=committed,
+            plain_seconds=plain_seconds,
+        )
 
     def complete(self, account: Account, completion: Completion) -> None:
         """Take in the end."""

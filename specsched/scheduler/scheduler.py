@@ -15,6 +15,7 @@ from specsched.policy.base import DecisionContext, Policy
 from specsched.policy.cost import CostModel
 from specsched.policy.memory import NullStore, Store
 from specsched.records import (
+    AcceptanceRecord,
     Completion,
     Decision,
     FinishReason,
@@ -28,12 +29,14 @@ from specsched.scheduler.account import Account
 from specsched.scheduler.admission import Admission
 from specsched.scheduler.case import Case
 from specsched.scheduler.checks import check_request
+from specsched.scheduler.logbook import Logbook
 from specsched.scheduler.observing import Observer
 from specsched.scheduler.reading import Reader, Reading
 from specsched.scheduler.remembering import Memory
 from specsched.scheduler.resume import ResumeLimits, execute_resumed
 from specsched.scheduler.running import Running, until
 from specsched.telemetry.base import Meter, NullMeter
+from specsched.telemetry.sinks.base import NullSink, Sink
 from specsched.text.stream import TextStream
 from specsched.text.tokenizer import Tokenizer
 
@@ -53,6 +56,7 @@ class Parts:
     dispatcher: Dispatcher
     resume_limits: ResumeLimits = field(default_factory=ResumeLimits)
     meter: Meter = field(default_factory=NullMeter)
+    sink: Sink[AcceptanceRecord] = field(default_factory=NullSink)
     store: Store = field(default_factory=NullStore)
     config_sha: str = ""
     clock: Callable[[], float] = time.monotonic
@@ -65,7 +69,8 @@ class Scheduler:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._running = Running()
-        self._observer = Observer(parts.policy, parts.meter)
+        self._logbook = Logbook(parts.sink)
+        self._observer = Observer(parts.policy, parts.meter, self._logbook)
         self._memory = Memory(parts.policy, parts.store)
 
     @property
@@ -151,7 +156,7 @@ class Scheduler:
         async with aclosing(chunks), aclosing(until(aborted, chunks)) as live:
             async for chunk in live:
                 delta = stream.push(chunk)
-                self._observer.observe(case, account, delta, self._parts.clock())
+                self._observer.observe(case, account, delta, chunk.worker_id, self._parts.clock())
                 yield delta
                 if stream.matched_stop is not None:
                     finish, matched = FinishReason.STOP, stream.matched_stop
@@ -211,7 +216,8 @@ class Scheduler:
         plan = self._parts.policy.decide(context)
         decision = Decision(reading.class_probabilities, plan, self._parts.config_sha)
         self._parts.meter.decided(decision, self._parts.clock() - started)
-        return Case(request, reading, decision, CostModel(worker.costs) if worker.costs.verify else None)
+        logged = self._logbook.decided(request.request_id, context, decision, worker)
+        return Case(request, reading, decision, logged, CostModel(worker.costs) if worker.costs.verify else None)
 
     def _next_worker(self) -> tuple[WorkerInfo, WorkerLoad]:
         loads = {load.worker_id: load for load in self._parts.dispatcher.loads()}

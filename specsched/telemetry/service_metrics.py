@@ -67,6 +67,24 @@ class RestartMetrics:
         self._restarts.inc()
 
 
+class SinkMetrics:
+    """What sinks lost."""
+
+    def __init__(self, registry: CollectorRegistry, sinks: Iterable[str]) -> None:
+        self._dropped = Counter(
+            "specsched_telemetry_dropped_total",
+            "Records that a sink lost: its queue was full, or what it writes to failed.",
+            ("sink",),
+            registry=registry,
+        )
+        for sink in sinks:
+            self._dropped.labels(sink)
+
+    def dropped(self, sink: str, count: int) -> None:
+        """Count losses."""
+        self._dropped.labels(sink).inc(count)
+
+
 def tell_config(registry: CollectorRegistry, sha: str) -> None:
     """Register which configuration is in force."""
     Info("specsched_config", "The configuration in force.", registry=registry).info({"sha": sha})

@@ -74,8 +74,8 @@ def chunk_to_proto(chunk: Chunk) -> worker_pb2.ExecuteResponse:
     )
 
 
-def chunk_from_proto(message: worker_pb2.ExecuteResponse) -> Chunk:
-    """Convert a chunk back."""
+def chunk_from_proto(message: worker_pb2.ExecuteResponse, worker_id: str = "") -> Chunk:
+    """Convert a chunk back; who sent it stands in no message."""
     return Chunk(
         token_ids=tuple(message.token_ids),
         logprobs=tuple(logprob_from_proto(logprob) for logprob in message.logprobs),
@@ -83,6 +83,7 @@ def chunk_from_proto(message: worker_pb2.ExecuteResponse) -> Chunk:
         finish=finish_from_proto(message.finish_reason),
         matched_token_id=message.matched_token_id if message.HasField("matched_token_id") else None,
         cached_tokens=message.cached_tokens,
+        worker_id=worker_id,
     )
 
 

@@ -29,22 +29,27 @@ from tests.helpers.text import byte_tokenizer
 ROOT = Path(__file__).parents[2]
 
 
+def parts_over(
+    dispatcher: Dispatcher, *, policy: Policy | None = None, max_requests: int = 64, max_tokens: int = 100_000
+) -> Parts:
+    """Parts of a scheduler with the byte tokenizer and one fixed arm."""
+    tokenizer = byte_tokenizer()
+    return Parts(
+        tokenizer=tokenizer,
+        reader=Reader(tokenizer, FixedClassifier()),
+        policy=policy or FixedPolicy("draft", 2),
+        admission=Admission(max_requests, max_tokens),
+        dispatcher=dispatcher,
+        resume_limits=ResumeLimits(max_resumes=3, wait_seconds=20.0),
+        config_sha="test",
+    )
+
+
 def scheduler_over(
     dispatcher: Dispatcher, *, policy: Policy | None = None, max_requests: int = 64, max_tokens: int = 100_000
 ) -> Scheduler:
-    """A scheduler with the byte tokenizer and one fixed arm."""
-    tokenizer = byte_tokenizer()
-    return Scheduler(
-        Parts(
-            tokenizer=tokenizer,
-            reader=Reader(tokenizer, FixedClassifier()),
-            policy=policy or FixedPolicy("draft", 2),
-            admission=Admission(max_requests, max_tokens),
-            dispatcher=dispatcher,
-            resume_limits=ResumeLimits(max_resumes=3, wait_seconds=20.0),
-            config_sha="test",
-        )
-    )
+    """A scheduler of these parts."""
+    return Scheduler(parts_over(dispatcher, policy=policy, max_requests=max_requests, max_tokens=max_tokens))
 
 
 def scripted_command(round_seconds: float) -> Callable[[str, str], list[str]]:

@@ -1,0 +1,1 @@
+"""Where acceptance records go: files, OTLP, subscribers."""
