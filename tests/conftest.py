@@ -1,7 +1,8 @@
-"""Shared by all tests: one compute thread, passive waits, torch's own warnings kept out of ours."""
+"""Shared by all tests: one compute thread, passive waits, no port in common."""
 
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("SPECSCHED__ADMIN__ADDRESS", "127.0.0.1:0")  # services of several tests at a time

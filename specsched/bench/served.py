@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 _STOP_SECONDS = 20.0
 _KEPT_LINES = 20
+_OWN = {"SPECSCHED__ADMIN__ADDRESS": "127.0.0.1:0"}
 
 
 class ServedProcess:
@@ -35,11 +36,12 @@ class ServedProcess:
             ready_seconds: Time that it has to load its models.
         """
         self._command = [sys.executable, "-m", "specsched", "serve", "--listen", "127.0.0.1:0", *arguments]
-        self._environment = {**os.environ, "SPECSCHED__LOG__FORMAT": "json", **(environment or {})}
+        self._environment = {**_OWN, **os.environ, "SPECSCHED__LOG__FORMAT": "json", **(environment or {})}
         self._ready_seconds = ready_seconds
         self._last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.address = ""
+        self.admin_address = ""
 
     async def __aenter__(self) -> Self:
         """Start it and wait until it serves.
@@ -93,9 +95,11 @@ class ServedProcess:
         async for line in self._process.stderr:
             text = line.decode(errors="replace")
             self._last_lines.append(text)
-            address = _listening_address(text)
-            if address and not self._listening.done():
-                self._listening.set_result(address)
+            event = _event(text)
+            if event.get("event") == "operators_listening":
+                self.admin_address = event["address"]
+            elif event.get("event") == "listening" and not self._listening.done():
+                self._listening.set_result(event["address"])
 
     async def _stop(self) -> None:
         if self._process.returncode is None:
@@ -109,9 +113,9 @@ class ServedProcess:
         await self._reading
 
 
-def _listening_address(line: str) -> str | None:
+def _event(line: str) -> dict[str, Any]:
     try:
         event = json.loads(line)
     except ValueError:
-        return None
-    return event["address"] if isinstance(event, dict) and event.get("event") == "listening" else None
+        return {}
+    return event if isinstance(event, dict) else {}

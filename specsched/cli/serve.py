@@ -6,17 +6,26 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import structlog
 import typer
 
 from specsched.cli.environment import apply, compute_environment
 from specsched.cli.options import ConfigOption, ListenOption, LogOption, PoolOption, configuration, manifest_of
 from specsched.cli.output import one_line_errors
 from specsched.config.tree import Config
+from specsched.errors import AddressInUse, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.protobuf.descriptor import ServiceDescriptor
     from prometheus_client import CollectorRegistry
 
+    from specsched.wire.rpc import CallObserver
+    from specsched.wire.serving import GrpcServer
     from specsched.worker.launcher import Launcher
+
+log = structlog.get_logger()
 
 
 @one_line_errors
@@ -39,7 +48,7 @@ async def _serve(config: Config, config_file: Path | None) -> None:
 
     from specsched.cli.wiring import make_scheduler
     from specsched.dispatch.grpc import GrpcDispatcher
-    from specsched.server.process import METHODS, run_server
+    from specsched.server.process import ADMIN, METHODS, TELEMETRY, run_server
     from specsched.telemetry.endpoint import metrics_endpoint
     from specsched.telemetry.service_metrics import CallMetrics, WorkerMetrics, tell_config
     from specsched.wire.rpc import CODES
@@ -54,6 +63,7 @@ async def _serve(config: Config, config_file: Path | None) -> None:
             max_message_bytes=config.server.max_message_bytes,
             reflect=config.server.reflection,
         )
+        beside = _operators_server(config, {ADMIN: object(), TELEMETRY: object()}, calls.ended)
         await stack.enter_async_context(metrics_endpoint(config.telemetry.metrics_address, registry))
         # Before any worker starts: a bad pool ends it here.
         scheduler = make_scheduler(config, manifest_of(config), dispatcher, registry)
@@ -69,7 +79,31 @@ async def _serve(config: Config, config_file: Path | None) -> None:
             drain_seconds=config.server.drain_seconds,
             failed=failed,
             observe=calls.ended,
+            beside=beside,
         )
+
+
+def _operators_server(
+    config: Config, servicers: "Mapping[ServiceDescriptor, object]", observe: "CallObserver"
+) -> "list[GrpcServer]":
+    """Bind the operators' port and mount their services; none where the configuration says so."""
+    from specsched.wire.rpc import Observed
+    from specsched.wire.serving import GrpcServer
+
+    if config.admin.address is None:
+        return []
+    try:
+        server = GrpcServer(
+            config.admin.address,
+            max_message_bytes=config.server.max_message_bytes,
+            reflect=config.server.reflection,
+        )
+    except (ConfigError, AddressInUse) as error:
+        raise type(error)(f"admin.address: {error}") from error
+    log.info("operators_listening", address=server.address)
+    for service, servicer in servicers.items():
+        server.add(service, Observed(servicer, observe))
+    return [server]
 
 
 def _launcher(config: Config, config_file: Path | None, registry: "CollectorRegistry") -> "Launcher":

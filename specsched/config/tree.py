@@ -4,6 +4,7 @@ import hashlib
 
 from pydantic import Field
 
+from specsched.config.sections.admin import Admin
 from specsched.config.sections.admission import Admission
 from specsched.config.sections.base import Section
 from specsched.config.sections.classifier import Classifier
@@ -20,6 +21,7 @@ class Config(Section):
     """specsched.yaml."""
 
     server: Server = Field(default=Server(), description="The public gRPC surface.")
+    admin: Admin = Field(default=Admin(), description="The operators' gRPC surface.")
     pool: PoolSection = Field(default=PoolSection(), description="Which models are served.")
     classifier: Classifier = Field(default=Classifier(), description="Prompt classification.")
     policy: Policy = Field(default=Policy(), description="How draft and gamma are chosen.")

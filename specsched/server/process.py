@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import structlog
 
@@ -18,15 +19,12 @@ log = structlog.get_logger()
 _HEALTH_SECONDS = 0.1
 _MEASURE_SECONDS = 0.1
 
-_SERVICE = scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"]
-_NOT_OFFERED = (
-    admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
-    telemetry_pb2.DESCRIPTOR.services_by_name["TelemetryService"],
-)
-"""By name only: UNIMPLEMENTED, clearly."""
+SCHEDULER = scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"]
+ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"]
+TELEMETRY = telemetry_pb2.DESCRIPTOR.services_by_name["TelemetryService"]
 
-METHODS = tuple(method.name for service in (_SERVICE, *_NOT_OFFERED) for method in service.methods)
-"""RPCs of the public server; no two services share a name."""
+METHODS = tuple(method.name for service in (SCHEDULER, ADMIN, TELEMETRY) for method in service.methods)
+"""RPCs of this process; no two services share a name."""
 
 
 async def run_server(
@@ -37,6 +35,7 @@ async def run_server(
     drain_seconds: float,
     failed: Callable[[], Awaitable[None]],
     observe: CallObserver = unobserved,
+    beside: Sequence[GrpcServer] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
@@ -47,40 +46,50 @@ async def run_server(
         drain_seconds: Time that running requests are given at the end.
         failed: Raises when the service can never work; else does not return.
         observe: Told of every call that ended.
+        beside: Further servers, bound and with their services; they answer until the public one has drained.
     """
+    servers = (server, *beside)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server.add(_SERVICE, Observed(SchedulerServicer(scheduler), observe))
-    for service in _NOT_OFFERED:
-        server.add(service, Observed(object(), observe))
-    await server.start()
+    server.add(SCHEDULER, Observed(SchedulerServicer(scheduler), observe))
+    for each in servers:
+        await each.start()
     log.info("listening", address=server.address)
-    duties = (stop.wait(), failed(), _follow_health(server, dispatcher), _measure(scheduler), scheduler.keep_learned())
-    tasks = [asyncio.ensure_future(duty) for duty in duties]
+    health = asyncio.ensure_future(_follow_health(servers, dispatcher))
+    duties = (stop.wait(), failed(), _measure(scheduler), scheduler.keep_learned())
+    tasks = [health, *map(asyncio.ensure_future, duties)]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
-        await server.set_serving(serving=False)
+        await _ended(health)  # before the last word on health is said
+        for each in servers:
+            await each.set_serving(serving=False)
         log.info("draining", running=scheduler.running, seconds=drain_seconds)
         await scheduler.drain(drain_seconds)
         await scheduler.save_learned()
         log.info("stopped")
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.stop(0.5)
+        await _ended(*tasks)
+        for each in servers:
+            await each.stop(0.5)
 
 
-async def _follow_health(server: GrpcServer, dispatcher: Dispatcher) -> None:
+async def _ended(*tasks: "asyncio.Future[Any]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _follow_health(servers: Sequence[GrpcServer], dispatcher: Dispatcher) -> None:
     """SERVING while a worker is ready; said only when it changes."""
     serving = False
     while True:
         if serving != bool(dispatcher.workers()):
             serving = not serving
-            await server.set_serving(serving=serving)
+            for server in servers:
+                await server.set_serving(serving=serving)
             log.info("health", serving=serving)
         await asyncio.sleep(_HEALTH_SECONDS)
 

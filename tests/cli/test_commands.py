@@ -161,6 +161,14 @@ def test_a_port_in_use_is_one_line(tiny_pool):
         assert address in refused(invoke("serve", "--pool", tiny_pool, "--listen", address))
 
 
+def test_an_operators_port_in_use_is_one_line_that_names_the_field(tiny_pool):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        env = {**QUICK, "SPECSCHED__ADMIN__ADDRESS": address}
+        done = RUNNER.invoke(app, ["serve", "--pool", str(tiny_pool), "--listen", "127.0.0.1:0"], env=env)
+    assert refused(done) == f"error: admin.address: cannot listen on {address}: Address already in use"
+
+
 def test_a_socket_in_use_is_one_line(tiny_pool, tmp_path):
     with socket.socket(socket.AF_UNIX) as taken:
         taken.bind(str(tmp_path / "s.sock"))

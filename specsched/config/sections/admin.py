@@ -1,0 +1,13 @@
+"""`admin:` — the operators' gRPC surface, on a port of its own."""
+
+from pydantic import Field
+
+from specsched.config.sections.base import Section
+
+
+class Admin(Section):
+    """The operators' gRPC surface, on a port of its own."""
+
+    address: str | None = Field(
+        default="127.0.0.1:50072", description="host:port or unix:PATH; port 0 takes a free one; null: nothing listens."
+    )
