@@ -9,6 +9,8 @@ status code. One interceptor turns them into status; nothing else in the tree kn
     │   ├── UnknownRequest               NOT_FOUND
     │   ├── DuplicateRequest             ALREADY_EXISTS
     │   ├── DeadlinePassed               DEADLINE_EXCEEDED
+    │   ├── Unauthenticated              UNAUTHENTICATED    no token, or one that is not known
+    │   ├── PermissionDenied             PERMISSION_DENIED  known, and not allowed
     │   └── NotOffered                   UNIMPLEMENTED
     ├── CapacityError                    wait, then try again
     │   ├── Overloaded                   RESOURCE_EXHAUSTED
@@ -76,6 +78,26 @@ class DeadlinePassed(RequestError):
 
     reason = "DEADLINE_PASSED"
     code = "DEADLINE_EXCEEDED"
+
+
+class Unauthenticated(RequestError):
+    """The call carries no token that is valid here. Never says which part was wrong."""
+
+    reason = "UNAUTHENTICATED"
+    code = "UNAUTHENTICATED"
+
+    def __init__(self, message: str = "the call carries no token that is valid here") -> None:
+        super().__init__(message)
+
+
+class PermissionDenied(RequestError):
+    """The caller is known and may not do this. Never says which part was wrong."""
+
+    reason = "PERMISSION_DENIED"
+    code = "PERMISSION_DENIED"
+
+    def __init__(self, message: str = "the caller is not allowed to do this") -> None:
+        super().__init__(message)
 
 
 class NotOffered(RequestError):

@@ -16,6 +16,10 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from specsched.errors import InvalidRequest, NotOffered
+from specsched.records import Caller
+from specsched.telemetry.audit import Action, AuditTrail
+from specsched.wire.audited import arguments_of
+from specsched.wire.guard import Guard, OpenDoor, set_current_caller
 from specsched.wire.status import status_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -30,10 +34,12 @@ CODES = (
     "DEADLINE_EXCEEDED",
     "NOT_FOUND",
     "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
     "RESOURCE_EXHAUSTED",
     "UNIMPLEMENTED",
     "INTERNAL",
     "UNAVAILABLE",
+    "UNAUTHENTICATED",
 )
 """How calls end, unless a servicer aborts one in its own words."""
 
@@ -50,40 +56,74 @@ class Observed:
     """A servicer whose calls somebody is told of."""
 
     servicer: object
-    observe: CallObserver
+    observe: CallObserver = unobserved
+    audit: AuditTrail | None = None
+    """Takes every call that changed something or was refused; None where callers only change their own."""
 
 
-def service_handler(service: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHandler:
+@dataclass(frozen=True, slots=True)
+class _Rpc:
+    """One method, and all that a call of it passes."""
+
+    method: MethodDescriptor
+    observed: Observed
+    guard: Guard
+
+    request_type: type[Message]
+
+    @property
+    def only_reads(self) -> bool:
+        """By its name, as the contract has them."""
+        return self.method.name.startswith(("Get", "List"))
+
+    def enter(self, data: bytes, context: Context, entry: "_Entry") -> Message:
+        """Let a call in: first who calls, then what it says."""
+        entry.caller = self.guard.identify(tuple(context.invocation_metadata() or ()))
+        self.guard.authorise(entry.caller, self.method.containing_service.full_name)
+        set_current_caller(entry.caller)
+        entry.message = _parse(self.request_type, data)
+        return entry.message
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is known of a call so far."""
+
+    caller: Caller | None = None
+    message: Message | None = None
+
+
+def service_handler(service: ServiceDescriptor, servicer: object, guard: Guard | None = None) -> grpc.GenericRpcHandler:
     """Make the handler of a service.
 
     Args:
         service: From the generated module's DESCRIPTOR.
         servicer: Its methods, by RPC name, take (message, context) and return a message, or are async generators
             of messages. An RPC without a method answers UNIMPLEMENTED. May come as `Observed`.
+        guard: Asked before anything else; None lets anybody in.
     """
-    observed = servicer if isinstance(servicer, Observed) else Observed(servicer, unobserved)
-    handlers = {method.name: _method_handler(method, observed) for method in service.methods}
-    return grpc.method_handlers_generic_handler(service.full_name, handlers)
+    observed = servicer if isinstance(servicer, Observed) else Observed(servicer)
+    door = guard or OpenDoor()
+    rpcs = [_Rpc(method, observed, door, GetMessageClass(method.input_type)) for method in service.methods]
+    return grpc.method_handlers_generic_handler(service.full_name, {rpc.method.name: _handler(rpc) for rpc in rpcs})
 
 
-def _method_handler(method: MethodDescriptor, observed: Observed) -> "grpc.RpcMethodHandler[Any, Any]":
-    offered = getattr(observed.servicer, method.name, None)
-    if method.server_streaming:
-        stream = _guarded_stream(offered or _not_offered_stream(method), method, observed.observe)
+def _handler(rpc: _Rpc) -> "grpc.RpcMethodHandler[Any, Any]":
+    offered = getattr(rpc.observed.servicer, rpc.method.name, None)
+    if rpc.method.server_streaming:
+        stream = _guarded_stream(offered or _not_offered_stream(rpc.method), rpc)
         return grpc.unary_stream_rpc_method_handler(stream, response_serializer=_serialise)
-    unary = _guarded_unary(offered or _not_offered(method), method, observed.observe)
+    unary = _guarded_unary(offered or _not_offered(rpc.method), rpc)
     return grpc.unary_unary_rpc_method_handler(unary, response_serializer=_serialise)
 
 
 def _guarded_unary(
-    behaviour: Callable[[Message, Context], Awaitable[Message]], method: MethodDescriptor, observe: CallObserver
+    behaviour: Callable[[Message, Context], Awaitable[Message]], rpc: _Rpc
 ) -> Callable[[bytes, Context], Awaitable[Message]]:
-    request_type = GetMessageClass(method.input_type)
-
     async def handle(data: bytes, context: Context) -> Message:
-        with _observed(method.name, context, observe):
+        with _observed(rpc, context) as entry:
             try:
-                return await behaviour(_parse(request_type, data), context)
+                return await behaviour(rpc.enter(data, context, entry), context)
             except (asyncio.CancelledError, grpc.aio.AbortError):
                 raise
             except Exception as error:  # the border: everything becomes a status
@@ -94,14 +134,12 @@ def _guarded_unary(
 
 
 def _guarded_stream(
-    behaviour: Callable[[Message, Context], AsyncIterator[Message]], method: MethodDescriptor, observe: CallObserver
+    behaviour: Callable[[Message, Context], AsyncIterator[Message]], rpc: _Rpc
 ) -> Callable[[bytes, Context], AsyncIterator[Message]]:
-    request_type = GetMessageClass(method.input_type)
-
     async def handle(data: bytes, context: Context) -> AsyncIterator[Message]:
-        with _observed(method.name, context, observe):
+        with _observed(rpc, context) as entry:
             try:
-                async for message in behaviour(_parse(request_type, data), context):
+                async for message in behaviour(rpc.enter(data, context, entry), context):
                     yield message
             except (asyncio.CancelledError, grpc.aio.AbortError):
                 raise
@@ -112,12 +150,12 @@ def _guarded_stream(
 
 
 @contextmanager
-def _observed(method: str, context: Context, observe: CallObserver) -> Iterator[None]:
+def _observed(rpc: _Rpc, context: Context) -> Iterator[_Entry]:
     """Tell how a call ended, however it ended."""
-    started = time.monotonic()
+    started, entry = time.monotonic(), _Entry()
     code = grpc.StatusCode.OK
     try:
-        yield
+        yield entry
     except grpc.aio.AbortError:
         code = context.code()
         raise
@@ -125,7 +163,14 @@ def _observed(method: str, context: Context, observe: CallObserver) -> Iterator[
         code = _code_of_cancelled(context)
         raise
     finally:
-        observe(method, code.name, time.monotonic() - started)
+        rpc.observed.observe(rpc.method.name, code.name, time.monotonic() - started)
+        if rpc.observed.audit is not None and not (rpc.only_reads and code is grpc.StatusCode.OK):
+            rpc.observed.audit.write(_action(rpc.method.name, context.peer(), code, entry))
+
+
+def _action(method: str, peer: str, code: grpc.StatusCode, entry: _Entry) -> Action:
+    who = "" if entry.caller is None else entry.caller.name
+    return Action(who, peer, method, code.name, {} if entry.message is None else arguments_of(entry.message))
 
 
 def _code_of_cancelled(context: Context) -> grpc.StatusCode:

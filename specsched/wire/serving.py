@@ -9,6 +9,7 @@ from grpc_reflection.v1alpha import reflection
 
 from specsched.errors import AddressInUse
 from specsched.wire.address import check_address, is_local
+from specsched.wire.guard import Guard
 from specsched.wire.rpc import Context, service_handler
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -39,13 +40,16 @@ class _Health(health.aio.HealthServicer):
 class GrpcServer:
     """A grpc.aio server with health. NOT_SERVING until told otherwise."""
 
-    def __init__(self, address: str, *, max_message_bytes: int, reflect: bool | None = None) -> None:
+    def __init__(
+        self, address: str, *, max_message_bytes: int, reflect: bool | None = None, guard: Guard | None = None
+    ) -> None:
         """Bind an address.
 
         Args:
             address: host:port, port 0 for a free one, or unix:PATH.
             max_message_bytes: Largest message that is read.
             reflect: Whether reflection answers; None: on addresses that only this machine reaches.
+            guard: Says who may call what; None lets anybody in. Health asks nobody.
 
         Raises:
             ConfigError: no address.
@@ -56,6 +60,7 @@ class GrpcServer:
         self._server = grpc.aio.server(options=options)
         self._health = _Health()
         self._names: list[str] = []
+        self._guard = guard
         self._reflect = is_local(address) if reflect is None else reflect
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         try:
@@ -66,7 +71,7 @@ class GrpcServer:
 
     def add(self, service: ServiceDescriptor, servicer: object) -> None:
         """Serve a service."""
-        self._server.add_generic_rpc_handlers((service_handler(service, servicer),))
+        self._server.add_generic_rpc_handlers((service_handler(service, servicer, self._guard),))
         self._names.append(service.full_name)
 
     async def start(self) -> None:

@@ -17,7 +17,9 @@ from specsched.errors import (
     InvalidRequest,
     NotOffered,
     Overloaded,
+    PermissionDenied,
     SpecschedError,
+    Unauthenticated,
     Unavailable,
     UnknownRequest,
     Violation,
@@ -73,7 +75,17 @@ def error_of(error: grpc.aio.AioRpcError) -> SpecschedError:
 
 _BY_REASON: Mapping[str, type[SpecschedError]] = {
     kind.reason: kind
-    for kind in (InvalidRequest, UnknownRequest, DuplicateRequest, DeadlinePassed, NotOffered, Overloaded, Unavailable)
+    for kind in (
+        InvalidRequest,
+        UnknownRequest,
+        DuplicateRequest,
+        DeadlinePassed,
+        Unauthenticated,
+        PermissionDenied,
+        NotOffered,
+        Overloaded,
+        Unavailable,
+    )
 }
 _BY_CODE: Mapping[grpc.StatusCode, type[SpecschedError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
