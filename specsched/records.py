@@ -394,6 +394,8 @@ class ModelInfo:
     """Hash of the weights."""
     state: str = "active"
     """active · draining · disabled"""
+    residency: str = "resident"
+    """resident · loading · evicted: whether it is in the worker's memory."""
 
 
 @dataclass(frozen=True, slots=True)

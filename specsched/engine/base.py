@@ -1,7 +1,8 @@
 """The engine's port, as the worker process and the in-process dispatcher see it. Free of torch."""
 
 from collections.abc import Callable
-from typing import Protocol
+from concurrent.futures import Future
+from typing import Any, Protocol
 
 from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
 
@@ -13,7 +14,7 @@ class EngineCore(Protocol):
     """Owns the models and the rows. Every method is called on one thread, the engine's."""
 
     def describe(self) -> WorkerInfo:
-        """Models, limits and profiled costs."""
+        """Models as they are now, limits and profiled costs."""
         ...
 
     def load(self) -> WorkerLoad:
@@ -43,6 +44,25 @@ class EngineCore(Protocol):
 
     def set_draft_state(self, draft_model: str, *, active: bool) -> None:
         """Use, or stop using, a draft from the next round on."""
+        ...
+
+    def load_draft(self, draft_model: str) -> Future[Any]:
+        """Begin to load a draft of the manifest, whose entry and hash are read anew: a new version is taken in, too.
+
+        Running rows go on. Rounds use it from the first step after the future is done.
+
+        Returns:
+            A future that raises InvalidRequest where the manifest has no such draft, and PoolError where it cannot be
+            loaded; what was resident before then stays so.
+        """
+        ...
+
+    def unload_draft(self, draft_model: str) -> None:
+        """Free a draft's memory before the next round; rows that used it go on without it.
+
+        Raises:
+            InvalidRequest: no such draft is known.
+        """
         ...
 
     def step(self) -> bool:

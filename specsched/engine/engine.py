@@ -1,18 +1,21 @@
 """The engine: rows join, are prefilled, and go through rounds of propose → verify → accept → commit."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from specsched.engine.admission import check_job
 from specsched.engine.base import Deliver
+from specsched.engine.drafts import Drafts
 from specsched.engine.finish import Ending, cut
 from specsched.engine.law import History
 from specsched.engine.logprobs import token_logprobs
 from specsched.engine.model import LanguageModel
-from specsched.engine.proposers.base import Proposer
 from specsched.engine.roster import Roster, Waiting
 from specsched.engine.rounds import propose, score
 from specsched.engine.row import Row
@@ -32,7 +35,7 @@ class Engine:
         self,
         info: WorkerInfo,
         target: LanguageModel,
-        proposers: Mapping[str, Proposer],
+        drafts: Drafts,
         controller: RoundController,
         settings: EngineSettings,
         *,
@@ -43,14 +46,15 @@ class Engine:
         Args:
             info: What `describe` answers.
             target: The model whose law every token follows.
-            proposers: By draft id; plain decoding needs none.
+            drafts: Those that are loaded, and a way to load more; plain decoding needs none.
             controller: Chooses each row's arm, every round.
             settings: Limits.
             clock: Monotonic seconds.
         """
         self._info = info
         self._target = target
-        self._proposers = dict(proposers)
+        self._drafts = drafts
+        self._proposers = drafts.proposers
         self._controller = controller
         self._settings = settings
         self._clock = clock
@@ -60,8 +64,8 @@ class Engine:
     # ------------------------------------------------------------------------------------- what others ask
 
     def describe(self) -> WorkerInfo:
-        """Models, limits and profiled costs."""
-        return self._info
+        """Models as they are now, limits and profiled costs."""
+        return replace(self._info, drafts=self._drafts.infos())
 
     def load(self) -> WorkerLoad:
         """How busy it is now."""
@@ -82,7 +86,7 @@ class Engine:
             vocab_size=self._target.vocab_size,
             max_context_tokens=self._target.max_context_tokens,
             kv_capacity_tokens=self._settings.kv_capacity_tokens,
-            drafts=set(self._proposers),
+            drafts=self._drafts.names,
         )
         self._roster.waiting[job.request_id] = Waiting(job, deliver, self._clock())
 
@@ -113,6 +117,14 @@ class Engine:
         """Use, or stop using, a draft from the next round on."""
         (self._disabled.discard if active else self._disabled.add)(draft_model)
 
+    def load_draft(self, draft_model: str) -> Future[Any]:
+        """Begin to load a draft, or its new version, beside the running rows."""
+        return self._drafts.load(draft_model)
+
+    def unload_draft(self, draft_model: str) -> None:
+        """Free a draft's memory; rows that used it go on without it."""
+        self._drafts.unload(draft_model)
+
     def check_integrity(self) -> None:
         """Assert that no KV row outlives its request, and that the rows agree with their KV."""
         self._target.kv.check_integrity()
@@ -124,6 +136,7 @@ class Engine:
     @torch.inference_mode()
     def step(self) -> bool:
         """Let rows join, take in a stretch of their prompts, run one round. Returns whether there is more to do."""
+        self._drafts.attach()
         self._roster.join(self._open)
         self._prefill()
         rows = self._roster.ready()
@@ -218,7 +231,6 @@ class Engine:
         """Free all that belongs to a row, then say so."""
         del self._roster.rows[row.job.request_id]
         self._target.kv.close(row.kv)
-        for proposer in self._proposers.values():
-            proposer.forget(row)
+        self._drafts.forget(row)
         self._controller.end(row.job.request_id)
         row.deliver(chunk)

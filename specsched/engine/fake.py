@@ -1,7 +1,8 @@
 """An engine without models: tokens are a function of prompt and position. Torch-free, for tests of what is above it."""
 
 import time
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 
 from specsched.engine.base import Deliver
 from specsched.errors import DuplicateRequest, InvalidRequest, Violation
@@ -93,6 +94,21 @@ class ScriptedEngine:
 
     def set_draft_state(self, draft_model: str, *, active: bool) -> None:
         """Nothing is drafted here."""
+
+    def load_draft(self, draft_model: str) -> Future[None]:
+        """Know it, at once."""
+        done: Future[None] = Future()
+        others = (draft for draft in self._info.drafts if draft.id != draft_model)
+        self._info = replace(self._info, drafts=(*others, ModelInfo(draft_model, "model")))
+        done.set_result(None)
+        return done
+
+    def unload_draft(self, draft_model: str) -> None:
+        """Say that it is evicted."""
+        if draft_model not in {draft.id for draft in self._info.drafts}:
+            raise InvalidRequest([Violation("draft_model", f"{draft_model!r} is not in the pool")])
+        drafts = (replace(d, residency="evicted") if d.id == draft_model else d for d in self._info.drafts)
+        self._info = replace(self._info, drafts=tuple(drafts))
 
     def step(self) -> bool:
         """Run one round of every row."""

@@ -3,24 +3,25 @@
 import hashlib
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 import transformers
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from specsched.engine.drafts import Drafts, LoadedDraft, unknown_draft
 from specsched.engine.engine import Engine
 from specsched.engine.layout import LAYOUT
 from specsched.engine.model import LanguageModel
 from specsched.engine.profile import Profiler
-from specsched.engine.proposers.base import Proposer
 from specsched.engine.proposers.draft_model import DraftModelProposer
 from specsched.engine.proposers.ngram import NgramProposer
 from specsched.engine.settings import EngineSettings
 from specsched.errors import PoolError
 from specsched.policy.base import RoundController
 from specsched.pool.compatibility import check_vocabulary
-from specsched.pool.manifest import ModelSpec, Pool
+from specsched.pool.manifest import ModelSpec, Pool, load_pool
 from specsched.pool.weights import Weights, verify_weights
 from specsched.records import NO_DRAFT, CostGrid, ModelInfo, WorkerInfo
 
@@ -53,20 +54,19 @@ def load_engine(
     weights = verify_weights(pool.target)
     network = load_network(pool.target)
     target = LanguageModel(network, pool.target.id, max_rows=settings.max_rows)
-    proposers: dict[str, Proposer] = {}
-    drafts = []
+    resident: list[LoadedDraft] = []
     for spec in pool.drafts:
         if spec.kind == NO_DRAFT:  # always available
             continue
         progress(f"loading draft {spec.id}")
-        proposers[spec.id], of_draft = _load_draft(spec, pool, settings, target.vocab_size)
-        drafts.append(of_draft)
+        resident.append(_load_draft(spec, pool, settings, target.vocab_size))
+    drafts = Drafts(resident, partial(load_draft, pool, settings, target.vocab_size))
     progress("profiling")
-    costs = Profiler(target, proposers, max_rows=settings.max_rows, seconds=settings.profile_seconds).grid()
+    costs = Profiler(target, drafts.proposers, max_rows=settings.max_rows, seconds=settings.profile_seconds).grid()
     info = WorkerInfo(
         worker_id=settings.worker_id,
         target=_model_info(pool.target, "target", target, weights),
-        drafts=tuple(drafts),
+        drafts=drafts.infos(),
         vocab_size=target.vocab_size,
         max_context_tokens=target.max_context_tokens,
         max_rows=settings.max_rows,
@@ -75,7 +75,26 @@ def load_engine(
         numerics_id=_numerics_id(pool.target, target, weights),
         costs=costs,
     )
-    return Engine(info, target, proposers, make_controller(costs), settings)
+    return Engine(info, target, drafts, make_controller(costs), settings)
+
+
+def load_draft(pool: Pool, settings: EngineSettings, vocab_size: int, name: str) -> LoadedDraft:
+    """Load a draft as the manifest names it now.
+
+    Args:
+        pool: What the engine was loaded from; its target stands.
+        settings: Limits.
+        vocab_size: The target's.
+        name: The draft's id.
+
+    Raises:
+        InvalidRequest: the manifest names no such draft.
+        PoolError: it cannot be read, run or paired with the target.
+    """
+    spec = next((draft for draft in load_pool(pool.manifest).drafts if draft.id == name), None)
+    if spec is None or spec.kind == NO_DRAFT:
+        raise unknown_draft(name)
+    return _load_draft(spec, pool, settings, vocab_size)
 
 
 def load_network(spec: ModelSpec) -> PreTrainedModel:
@@ -95,15 +114,15 @@ def load_network(spec: ModelSpec) -> PreTrainedModel:
         raise PoolError(f"{spec.id}: cannot load {spec.path}: {reason}") from error
 
 
-def _load_draft(spec: ModelSpec, pool: Pool, settings: EngineSettings, vocab_size: int) -> tuple[Proposer, ModelInfo]:
+def _load_draft(spec: ModelSpec, pool: Pool, settings: EngineSettings, vocab_size: int) -> LoadedDraft:
     if spec.kind == "ngram":
-        return NgramProposer(spec.id), ModelInfo(spec.id, "ngram")
+        return LoadedDraft(ModelInfo(spec.id, "ngram"), NgramProposer(spec.id))
     assert spec.path is not None, "draft models have a path"
     assert pool.target.path is not None, "targets have a path"
     weights = verify_weights(spec)
     check_vocabulary(pool.target.path, spec.path)
     model = LanguageModel(load_network(spec), spec.id, max_rows=settings.max_rows, vocab_size=vocab_size)
-    return DraftModelProposer(spec.id, model), _model_info(spec, "model", model, weights)
+    return LoadedDraft(_model_info(spec, "model", model, weights), DraftModelProposer(spec.id, model))
 
 
 def _model_info(spec: ModelSpec, kind: str, model: LanguageModel, weights: Weights) -> ModelInfo:

@@ -65,6 +65,26 @@ class EngineThread:
         """Use, or stop using, a draft from the next round on."""
         await self._ask(lambda engine: engine.set_draft_state(draft_model, active=active))
 
+    async def describe(self) -> WorkerInfo:
+        """Ask the engine what it says of itself now."""
+        return await self._ask(lambda engine: engine.describe())
+
+    async def load_draft(self, draft_model: str) -> WorkerInfo:
+        """Load a draft beside the running rows; return when rounds may use it.
+
+        Raises:
+            InvalidRequest: the manifest has no such draft.
+            PoolError: it cannot be loaded.
+        """
+        loading = await self._ask(lambda engine: engine.load_draft(draft_model))
+        await asyncio.shield(asyncio.wrap_future(loading))
+        return await self.describe()
+
+    async def unload_draft(self, draft_model: str) -> WorkerInfo:
+        """Free a draft's memory before the next round; raises InvalidRequest."""
+        await self._ask(lambda engine: engine.unload_draft(draft_model))
+        return await self.describe()
+
     async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job; closing the generator early cancels its row before the next round.
 

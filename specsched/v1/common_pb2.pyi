@@ -556,6 +556,7 @@ class ModelInfo(_message.Message):
     QUANTIZATION_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    RESIDENCY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id in the manifest."""
     kind: _builtins.str
@@ -572,6 +573,8 @@ class ModelInfo(_message.Message):
     """Digest of the weights."""
     state: _builtins.str
     """active, draining or disabled."""
+    residency: _builtins.str
+    """resident, loading or evicted: whether it is in the worker's memory. Empty: resident."""
     def __init__(
         self,
         *,
@@ -583,10 +586,11 @@ class ModelInfo(_message.Message):
         quantization: _builtins.str = ...,
         version: _builtins.str = ...,
         state: _builtins.str = ...,
+        residency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dtype", b"dtype", "id", b"id", "kind", b"kind", "memory_bytes", b"memory_bytes", "parameters", b"parameters", "quantization", b"quantization", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dtype", b"dtype", "id", b"id", "kind", b"kind", "memory_bytes", b"memory_bytes", "parameters", b"parameters", "quantization", b"quantization", "residency", b"residency", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -385,6 +385,98 @@ class ApplyDraftStateResponse(_message.Message):
 Global___ApplyDraftStateResponse: _TypeAlias = ApplyDraftStateResponse  # noqa: Y015
 
 @_typing.final
+class AttachDraftRequest(_message.Message):
+    """A draft of the manifest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAFT_MODEL_FIELD_NUMBER: _builtins.int
+    draft_model: _builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        draft_model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft_model", b"draft_model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachDraftRequest: _TypeAlias = AttachDraftRequest  # noqa: Y015
+
+@_typing.final
+class AttachDraftResponse(_message.Message):
+    """The drafts as they are now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAFTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def drafts(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ModelInfo]:
+        """Every draft of the worker."""
+
+    def __init__(
+        self,
+        *,
+        drafts: _abc.Iterable[_common_pb2.ModelInfo] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drafts", b"drafts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachDraftResponse: _TypeAlias = AttachDraftResponse  # noqa: Y015
+
+@_typing.final
+class DetachDraftRequest(_message.Message):
+    """A draft that is known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAFT_MODEL_FIELD_NUMBER: _builtins.int
+    draft_model: _builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        draft_model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft_model", b"draft_model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetachDraftRequest: _TypeAlias = DetachDraftRequest  # noqa: Y015
+
+@_typing.final
+class DetachDraftResponse(_message.Message):
+    """The drafts as they are now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAFTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def drafts(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ModelInfo]:
+        """Every draft of the worker."""
+
+    def __init__(
+        self,
+        *,
+        drafts: _abc.Iterable[_common_pb2.ModelInfo] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drafts", b"drafts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetachDraftResponse: _TypeAlias = DetachDraftResponse  # noqa: Y015
+
+@_typing.final
 class DrainRequest(_message.Message):
     """Nothing to say."""
 

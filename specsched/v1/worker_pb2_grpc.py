@@ -50,6 +50,16 @@ class WorkerServiceStub:
                 request_serializer=specsched_dot_v1_dot_worker__pb2.ApplyDraftStateRequest.SerializeToString,
                 response_deserializer=specsched_dot_v1_dot_worker__pb2.ApplyDraftStateResponse.FromString,
                 _registered_method=True)
+        self.AttachDraft = channel.unary_unary(
+                '/specsched.v1.WorkerService/AttachDraft',
+                request_serializer=specsched_dot_v1_dot_worker__pb2.AttachDraftRequest.SerializeToString,
+                response_deserializer=specsched_dot_v1_dot_worker__pb2.AttachDraftResponse.FromString,
+                _registered_method=True)
+        self.DetachDraft = channel.unary_unary(
+                '/specsched.v1.WorkerService/DetachDraft',
+                request_serializer=specsched_dot_v1_dot_worker__pb2.DetachDraftRequest.SerializeToString,
+                response_deserializer=specsched_dot_v1_dot_worker__pb2.DetachDraftResponse.FromString,
+                _registered_method=True)
         self.Drain = channel.unary_unary(
                 '/specsched.v1.WorkerService/Drain',
                 request_serializer=specsched_dot_v1_dot_worker__pb2.DrainRequest.SerializeToString,
@@ -82,6 +92,21 @@ class WorkerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AttachDraft(self, request, context):
+        """Load a draft of the manifest, whose entry and hash are read anew; running requests go on. Answers when rounds may
+        use it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetachDraft(self, request, context):
+        """Free a draft's memory before the next round; requests that use it go on without it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Drain(self, request, context):
         """Refuse new requests; running ones go on. Answers when none is left.
         """
@@ -106,6 +131,16 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.ApplyDraftState,
                     request_deserializer=specsched_dot_v1_dot_worker__pb2.ApplyDraftStateRequest.FromString,
                     response_serializer=specsched_dot_v1_dot_worker__pb2.ApplyDraftStateResponse.SerializeToString,
+            ),
+            'AttachDraft': grpc.unary_unary_rpc_method_handler(
+                    servicer.AttachDraft,
+                    request_deserializer=specsched_dot_v1_dot_worker__pb2.AttachDraftRequest.FromString,
+                    response_serializer=specsched_dot_v1_dot_worker__pb2.AttachDraftResponse.SerializeToString,
+            ),
+            'DetachDraft': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetachDraft,
+                    request_deserializer=specsched_dot_v1_dot_worker__pb2.DetachDraftRequest.FromString,
+                    response_serializer=specsched_dot_v1_dot_worker__pb2.DetachDraftResponse.SerializeToString,
             ),
             'Drain': grpc.unary_unary_rpc_method_handler(
                     servicer.Drain,
@@ -195,6 +230,60 @@ class WorkerService:
             '/specsched.v1.WorkerService/ApplyDraftState',
             specsched_dot_v1_dot_worker__pb2.ApplyDraftStateRequest.SerializeToString,
             specsched_dot_v1_dot_worker__pb2.ApplyDraftStateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AttachDraft(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/specsched.v1.WorkerService/AttachDraft',
+            specsched_dot_v1_dot_worker__pb2.AttachDraftRequest.SerializeToString,
+            specsched_dot_v1_dot_worker__pb2.AttachDraftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetachDraft(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/specsched.v1.WorkerService/DetachDraft',
+            specsched_dot_v1_dot_worker__pb2.DetachDraftRequest.SerializeToString,
+            specsched_dot_v1_dot_worker__pb2.DetachDraftResponse.FromString,
             options,
             channel_credentials,
             insecure,

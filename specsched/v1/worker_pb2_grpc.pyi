@@ -39,6 +39,12 @@ class WorkerServiceStub:
     """Models, limits, numerics and profiled costs."""
     ApplyDraftState: _grpc.UnaryUnaryMultiCallable[_worker_pb2.ApplyDraftStateRequest, _worker_pb2.ApplyDraftStateResponse]
     """Use, or stop using, a draft from the next round on."""
+    AttachDraft: _grpc.UnaryUnaryMultiCallable[_worker_pb2.AttachDraftRequest, _worker_pb2.AttachDraftResponse]
+    """Load a draft of the manifest, whose entry and hash are read anew; running requests go on. Answers when rounds may
+    use it.
+    """
+    DetachDraft: _grpc.UnaryUnaryMultiCallable[_worker_pb2.DetachDraftRequest, _worker_pb2.DetachDraftResponse]
+    """Free a draft's memory before the next round; requests that use it go on without it."""
     Drain: _grpc.UnaryUnaryMultiCallable[_worker_pb2.DrainRequest, _worker_pb2.DrainResponse]
     """Refuse new requests; running ones go on. Answers when none is left."""
 
@@ -53,6 +59,12 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     """Models, limits, numerics and profiled costs."""
     ApplyDraftState: _aio.UnaryUnaryMultiCallable[_worker_pb2.ApplyDraftStateRequest, _worker_pb2.ApplyDraftStateResponse]  # type: ignore[assignment]
     """Use, or stop using, a draft from the next round on."""
+    AttachDraft: _aio.UnaryUnaryMultiCallable[_worker_pb2.AttachDraftRequest, _worker_pb2.AttachDraftResponse]  # type: ignore[assignment]
+    """Load a draft of the manifest, whose entry and hash are read anew; running requests go on. Answers when rounds may
+    use it.
+    """
+    DetachDraft: _aio.UnaryUnaryMultiCallable[_worker_pb2.DetachDraftRequest, _worker_pb2.DetachDraftResponse]  # type: ignore[assignment]
+    """Free a draft's memory before the next round; requests that use it go on without it."""
     Drain: _aio.UnaryUnaryMultiCallable[_worker_pb2.DrainRequest, _worker_pb2.DrainResponse]  # type: ignore[assignment]
     """Refuse new requests; running ones go on. Answers when none is left."""
 
@@ -82,6 +94,24 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_worker_pb2.ApplyDraftStateResponse, _abc.Awaitable[_worker_pb2.ApplyDraftStateResponse]]:
         """Use, or stop using, a draft from the next round on."""
+
+    @_abc_1.abstractmethod
+    def AttachDraft(
+        self,
+        request: _worker_pb2.AttachDraftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_pb2.AttachDraftResponse, _abc.Awaitable[_worker_pb2.AttachDraftResponse]]:
+        """Load a draft of the manifest, whose entry and hash are read anew; running requests go on. Answers when rounds may
+        use it.
+        """
+
+    @_abc_1.abstractmethod
+    def DetachDraft(
+        self,
+        request: _worker_pb2.DetachDraftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_pb2.DetachDraftResponse, _abc.Awaitable[_worker_pb2.DetachDraftResponse]]:
+        """Free a draft's memory before the next round; requests that use it go on without it."""
 
     @_abc_1.abstractmethod
     def Drain(

@@ -47,6 +47,7 @@ def model_to_proto(model: ModelInfo) -> common_pb2.ModelInfo:
         quantization=model.quantization,
         version=model.version,
         state=model.state,
+        residency=model.residency,
     )
 
 
@@ -71,6 +72,7 @@ def _model_from_proto(message: common_pb2.ModelInfo) -> ModelInfo:
         quantization=message.quantization,
         version=message.version,
         state=message.state,
+        residency=message.residency or "resident",
     )
 
 

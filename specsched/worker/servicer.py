@@ -8,7 +8,7 @@ from specsched.errors import InvalidRequest, Violation
 from specsched.v1 import worker_pb2
 from specsched.wire.job import chunk_to_proto, job_from_proto
 from specsched.wire.rpc import Context
-from specsched.wire.worker import info_to_proto
+from specsched.wire.worker import info_to_proto, model_to_proto
 
 
 class WorkerServicer:
@@ -29,16 +29,30 @@ class WorkerServicer:
         self, _request: worker_pb2.DescribeRequest, _context: Context
     ) -> worker_pb2.DescribeResponse:
         """Models, limits and costs."""
-        return info_to_proto(self._thread.info)
+        return info_to_proto(await self._thread.describe())
 
     async def ApplyDraftState(  # noqa: N802
         self, request: worker_pb2.ApplyDraftStateRequest, _context: Context
     ) -> worker_pb2.ApplyDraftStateResponse:
         """Use, or stop using, a draft."""
-        if request.draft_model not in {draft.id for draft in self._thread.info.drafts}:
+        if request.draft_model not in {draft.id for draft in (await self._thread.describe()).drafts}:
             raise InvalidRequest([Violation("draft_model", f"{request.draft_model!r} is not in the pool")])
         await self._thread.set_draft_state(request.draft_model, active=request.active)
         return worker_pb2.ApplyDraftStateResponse()
+
+    async def AttachDraft(  # noqa: N802
+        self, request: worker_pb2.AttachDraftRequest, _context: Context
+    ) -> worker_pb2.AttachDraftResponse:
+        """Load a draft of the manifest beside the running rows."""
+        info = await self._thread.load_draft(request.draft_model)
+        return worker_pb2.AttachDraftResponse(drafts=[model_to_proto(draft) for draft in info.drafts])
+
+    async def DetachDraft(  # noqa: N802
+        self, request: worker_pb2.DetachDraftRequest, _context: Context
+    ) -> worker_pb2.DetachDraftResponse:
+        """Free a draft's memory."""
+        info = await self._thread.unload_draft(request.draft_model)
+        return worker_pb2.DetachDraftResponse(drafts=[model_to_proto(draft) for draft in info.drafts])
 
     async def Drain(  # noqa: N802
         self, _request: worker_pb2.DrainRequest, _context: Context

@@ -8,7 +8,7 @@ import pytest
 
 from specsched.engine.fake import ScriptedEngine
 from specsched.engine.thread import EngineThread
-from specsched.errors import WorkerLost
+from specsched.errors import InvalidRequest, WorkerLost
 from specsched.records import Job, Plan, Sampling
 
 
@@ -51,3 +51,15 @@ async def test_an_engine_that_dies_in_the_first_step_is_told_to_its_callers():
         await asyncio.wait_for(drained(thread, "later", 6), 5.0)
     with pytest.raises(RuntimeError):
         await thread.ended()
+
+
+async def test_drafts_come_and_go_over_the_thread():
+    thread = EngineThread(ScriptedEngine)
+    await thread.start()
+    info = await thread.load_draft("new")
+    assert [draft.id for draft in info.drafts] == ["draft", "ngram", "new"]
+    info = await thread.unload_draft("new")
+    assert info.drafts[-1].residency == "evicted"
+    with pytest.raises(InvalidRequest):
+        await thread.unload_draft("ghost")
+    await thread.stop()

@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from specsched.engine.drafts import DraftLoader, Drafts, LoadedDraft
 from specsched.engine.engine import Engine
 from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.base import Proposer
@@ -86,25 +87,27 @@ def always(draft: str, gamma: int) -> ScriptedController:
 
 def engine_of(
     target: PreTrainedModel,
-    drafts: Mapping[str, PreTrainedModel] | None = None,
+    networks: Mapping[str, PreTrainedModel] | None = None,
     controller: ScriptedController | None = None,
     *,
     settings: EngineSettings | None = None,
     eos: tuple[int, ...] = (),
     extra: Mapping[str, Proposer] | None = None,
+    load: DraftLoader | None = None,
 ) -> Engine:
     """An engine over copies of given networks (it changes their attention), with an n-gram proposer beside them."""
     settings = settings or EngineSettings()
     model = LanguageModel(deepcopy(target), "target", max_rows=settings.max_rows)
     proposers: dict[str, Proposer] = {"ngram": NgramProposer("ngram")}
-    for name, network in (drafts or {}).items():
+    for name, network in (networks or {}).items():
         draft = LanguageModel(deepcopy(network), name, max_rows=settings.max_rows, vocab_size=model.vocab_size)
         proposers[name] = DraftModelProposer(name, draft)
     proposers.update(extra or {})
+    drafts = Drafts([LoadedDraft(ModelInfo(name, "model"), proposer) for name, proposer in proposers.items()], load)
     info = WorkerInfo(
         worker_id=settings.worker_id,
         target=ModelInfo("target", "target"),
-        drafts=tuple(ModelInfo(name, "model") for name in proposers),
+        drafts=drafts.infos(),
         vocab_size=model.vocab_size,
         max_context_tokens=model.max_context_tokens,
         max_rows=settings.max_rows,
@@ -113,7 +116,7 @@ def engine_of(
         numerics_id="test",
         costs=CostGrid(0, (), ()),
     )
-    return Engine(info, model, proposers, controller or ScriptedController(), settings)
+    return Engine(info, model, drafts, controller or ScriptedController(), settings)
 
 
 def job(
