@@ -46,11 +46,12 @@ def serve(
 async def _serve(config: Config, config_file: Path | None) -> None:
     from prometheus_client import CollectorRegistry
 
+    from specsched.cli.sinks import NAMES, acceptance_sinks
     from specsched.cli.wiring import make_scheduler
     from specsched.dispatch.grpc import GrpcDispatcher
     from specsched.server.process import ADMIN, METHODS, TELEMETRY, run_server
     from specsched.telemetry.endpoint import metrics_endpoint
-    from specsched.telemetry.service_metrics import CallMetrics, WorkerMetrics, tell_config
+    from specsched.telemetry.service_metrics import CallMetrics, SinkMetrics, WorkerMetrics, tell_config
     from specsched.wire.rpc import CODES
     from specsched.wire.serving import GrpcServer
 
@@ -65,8 +66,9 @@ async def _serve(config: Config, config_file: Path | None) -> None:
         )
         beside = _operators_server(config, {ADMIN: object(), TELEMETRY: object()}, calls.ended)
         await stack.enter_async_context(metrics_endpoint(config.telemetry.metrics_address, registry))
+        sink = await stack.enter_async_context(acceptance_sinks(config.telemetry, SinkMetrics(registry, NAMES)))
         # Before any worker starts: a bad pool ends it here.
-        scheduler = make_scheduler(config, manifest_of(config), dispatcher, registry)
+        scheduler = make_scheduler(config, manifest_of(config), dispatcher, registry, sink)
         names, failed = {address: address for address in config.workers.addresses}, _never
         if not names:
             launcher = await stack.enter_async_context(_launcher(config, config_file, registry))

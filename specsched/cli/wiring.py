@@ -21,18 +21,23 @@ from specsched.policy.memory import NullStore
 from specsched.policy.settings import PolicySettings
 from specsched.policy.sqlite import SqliteStore
 from specsched.pool.manifest import Pool, load_pool
-from specsched.records import NO_DRAFT, CostGrid
+from specsched.records import NO_DRAFT, AcceptanceRecord, CostGrid
 from specsched.scheduler.admission import Admission
 from specsched.scheduler.reading import Reader
 from specsched.scheduler.resume import ResumeLimits
 from specsched.scheduler.scheduler import Parts, Scheduler
 from specsched.telemetry.base import Meter, NullMeter
 from specsched.telemetry.metrics import SchedulerMetrics
+from specsched.telemetry.sinks.base import NullSink, Sink
 from specsched.text.tokenizer import Tokenizer
 
 
 def make_scheduler(
-    config: Config, manifest: Path, dispatcher: Dispatcher, registry: CollectorRegistry | None = None
+    config: Config,
+    manifest: Path,
+    dispatcher: Dispatcher,
+    registry: CollectorRegistry | None = None,
+    sink: Sink[AcceptanceRecord] | None = None,
 ) -> Scheduler:
     """Build the scheduler of a service.
 
@@ -41,6 +46,7 @@ def make_scheduler(
         manifest: Of the pool.
         dispatcher: Reaches its workers.
         registry: Takes the scheduler's metrics; None keeps none.
+        sink: Takes the acceptance records; None keeps none.
 
     Raises:
         PoolError, ConfigError: one line for the operator.
@@ -58,6 +64,7 @@ def make_scheduler(
             dispatcher=dispatcher,
             resume_limits=ResumeLimits(config.workers.max_resumes, config.workers.start_timeout_seconds),
             meter=NullMeter() if registry is None else _metrics(config, pool, classifier, registry),
+            sink=NullSink() if sink is None else sink,
             store=SqliteStore(Path(config.store.path)) if config.store.path else NullStore(),
             config_sha=config.sha,
         )

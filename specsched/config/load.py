@@ -75,13 +75,20 @@ def _parse(path: Path | None, text: str) -> dict[str, Any]:
     }
 
 
-_PATHS = (("pool", "manifest"), ("store", "path"))
+_PATHS = (
+    ("pool", "manifest"),
+    ("store", "path"),
+    ("telemetry", "jsonl", "directory"),
+    ("telemetry", "parquet", "directory"),
+)
 
 
 def _anchor(tree: dict[str, Any], path: Path | None) -> None:
     """A relative path in a file is relative to that file."""
-    for section, field in _PATHS:
-        fields = tree.get(section)
+    for *sections, field in _PATHS:
+        fields: Any = tree
+        for section in sections:
+            fields = fields.get(section) if isinstance(fields, dict) else None
         if path is not None and isinstance(fields, dict) and isinstance(given := fields.get(field), str):
             fields[field] = str(path.resolve().parent / given)
 
@@ -118,8 +125,8 @@ def _said(violation: ErrorDetails) -> str:
         return violation["msg"]
     section, name = violation["loc"][:-1], str(violation["loc"][-1])
     known = Config.model_fields
-    if section:
-        annotation = known[str(section[0])].annotation
+    for part in section:
+        annotation = known[str(part)].annotation
         known = annotation.model_fields if isinstance(annotation, type) and issubclass(annotation, Section) else {}
     near = get_close_matches(name, known, n=1)
     return f"unknown key, did you mean {near[0]}?" if near else f"unknown key, known are {', '.join(known)}"

@@ -28,6 +28,7 @@ from specsched.server.process import METHODS, run_server
 from specsched.telemetry.endpoint import metrics_endpoint
 from specsched.telemetry.metrics import SchedulerMetrics
 from specsched.telemetry.service_metrics import CallMetrics, RestartMetrics, WorkerMetrics
+from specsched.telemetry.sinks.reading import read_acceptance
 from specsched.wire.rpc import CODES
 from specsched.wire.serving import GrpcServer
 from specsched.worker.launcher import Backoff, Launcher
@@ -198,15 +199,26 @@ def free_address():
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
-async def test_the_command_line_serves_metrics_of_real_models(tmp_path):
-    address = free_address()
-    settings = {"SPECSCHED__WORKERS__PROFILE_SECONDS": "0.2", "SPECSCHED__TELEMETRY__METRICS_ADDRESS": address}
+async def test_the_command_line_serves_metrics_and_records_of_real_models(tmp_path):
+    address, folder = free_address(), tmp_path / "records"
+    settings = {
+        "SPECSCHED__WORKERS__PROFILE_SECONDS": "0.2",
+        "SPECSCHED__TELEMETRY__METRICS_ADDRESS": address,
+        "SPECSCHED__TELEMETRY__JSONL": f"{{directory: {folder}/jsonl, flush_seconds: 0.1}}",
+        "SPECSCHED__TELEMETRY__PARQUET": f"{{directory: {folder}/parquet}}",
+    }
     async with ServedProcess(["--pool", str(save_pool(tmp_path))], settings) as service:
         async with Client(service.address) as client:
             hint = SpeculationHint(draft_model="draft", num_speculative_tokens=3)
             completion = await client.complete(ask(prompt=tuple(range(40, 60)), max_tokens=40, speculation=hint))
         scraped = await asyncio.to_thread(read, address)
     samples, prompt_class = samples_of(scraped), completion.decision.prompt_class
+    records = list(read_acceptance(folder / "jsonl"))
+    assert records == list(read_acceptance(folder / "parquet"))
+    assert {record.worker_id for record in records} == {"worker-0"}
+    assert sum(record.committed_tokens for record in records) == completion.usage.completion_tokens
+    assert sum(record.round.num_accepted for record in records) == completion.speculation.num_accepted_draft_tokens
+    assert samples["telemetry_dropped_total/jsonl"] == samples["telemetry_dropped_total/parquet"] == 0
     assert "_created" not in scraped
     assert samples["worker_up/worker-0"] == samples["requests_total/OK/Generate"] == 1
     assert samples[f"spec_decode_num_drafts_total/draft/{prompt_class}"] == completion.speculation.num_spec_steps

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from specsched.config.sections.address import host_and_port
 from specsched.config.sections.base import Section
+from specsched.config.sections.files import Files
 
 
 class Telemetry(Section):
@@ -15,3 +16,5 @@ class Telemetry(Section):
         default=None,
         description="host:port where Prometheus scrapes /metrics, usually 127.0.0.1:9464; unset: nothing listens.",
     )
+    jsonl: Files = Field(default=Files(), description="Acceptance records as JSON lines.")
+    parquet: Files = Field(default=Files(), description="Acceptance records as Parquet; needs the telemetry extra.")

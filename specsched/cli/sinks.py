@@ -1,0 +1,59 @@
+"""The sinks that a configuration asks for, running."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from specsched.config.sections.files import Files
+from specsched.config.sections.telemetry import Telemetry
+from specsched.records import AcceptanceRecord
+from specsched.telemetry.sinks.base import Sink, Writer
+from specsched.telemetry.sinks.fanout import Fanout
+from specsched.telemetry.sinks.queued import QueuedSink
+from specsched.telemetry.sinks.segments import Rotation
+
+if TYPE_CHECKING:
+    from specsched.telemetry.service_metrics import SinkMetrics
+
+NAMES = ("jsonl", "parquet")
+"""Of the sinks, in metrics."""
+
+
+@asynccontextmanager
+async def acceptance_sinks(section: Telemetry, metrics: "SinkMetrics") -> AsyncGenerator[Sink[AcceptanceRecord]]:
+    """Run all sinks of acceptance records that a configuration names; they write the rest at the end.
+
+    Raises:
+        ConfigError: one needs a package that is not installed.
+    """
+    async with AsyncExitStack() as stack:
+        sinks = [
+            await stack.enter_async_context(
+                QueuedSink(
+                    name,
+                    writer,
+                    partial(metrics.dropped, name),
+                    flush_seconds=files.flush_seconds,
+                    capacity=files.queue_records,
+                )
+            )
+            for name, files, writer in _writers(section)
+        ]
+        yield Fanout(sinks)
+
+
+def _writers(section: Telemetry) -> Iterator[tuple[str, Files, Writer[AcceptanceRecord]]]:
+    from specsched.telemetry.sinks.jsonl import JsonlWriter
+    from specsched.telemetry.sinks.parquet import ParquetWriter
+    from specsched.telemetry.sinks.rows import row_of
+
+    if section.jsonl.directory:
+        yield "jsonl", section.jsonl, JsonlWriter(Path(section.jsonl.directory), row_of, _rotation(section.jsonl))
+    if section.parquet.directory:
+        yield "parquet", section.parquet, ParquetWriter(Path(section.parquet.directory), _rotation(section.parquet))
+
+
+def _rotation(files: Files) -> Rotation:
+    return Rotation(files.max_file_bytes, files.max_file_seconds, files.keep_files)
