@@ -232,7 +232,12 @@ async def test_a_metrics_port_in_use_ends_the_service_with_one_line():
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         address = f"127.0.0.1:{holder.getsockname()[1]}"
-        env = {**os.environ, "SPECSCHED__TELEMETRY__METRICS_ADDRESS": address}
+        env = {
+            **os.environ,
+            "SPECSCHED__TELEMETRY__METRICS_ADDRESS": address,
+            "SPECSCHED__ADMIN__ADDRESS": "null",
+            "SPECSCHED__LOG__LEVEL": "warning",
+        }
         command = [sys.executable, "-m", "specsched", "serve", "--listen", "127.0.0.1:0"]
         process = await asyncio.create_subprocess_exec(*command, env=env, stderr=asyncio.subprocess.PIPE)
         _, said = await process.communicate()
