@@ -137,9 +137,13 @@ class SetupError(SpecschedError):
 
 
 class ConfigError(SetupError):
-    """A configuration file or value is wrong."""
+    """A configuration file or value is wrong. Carries every violation where fields are to blame."""
 
     reason = "CONFIG"
+
+    def __init__(self, message: str, violations: Sequence[Violation] = ()) -> None:
+        self.violations = tuple(violations)
+        super().__init__(message)
 
 
 class PoolError(SetupError):

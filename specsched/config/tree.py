@@ -6,7 +6,7 @@ from pydantic import Field
 
 from specsched.config.sections.admin import Admin
 from specsched.config.sections.admission import Admission
-from specsched.config.sections.base import Section
+from specsched.config.sections.base import LIVE, Section
 from specsched.config.sections.classifier import Classifier
 from specsched.config.sections.log import Log
 from specsched.config.sections.policy import Policy
@@ -24,8 +24,10 @@ class Config(Section):
     admin: Admin = Field(default=Admin(), description="The operators' gRPC surface.")
     pool: PoolSection = Field(default=PoolSection(), description="Which models are served.")
     classifier: Classifier = Field(default=Classifier(), description="Prompt classification.")
-    policy: Policy = Field(default=Policy(), description="How draft and gamma are chosen.")
-    admission: Admission = Field(default=Admission(), description="How much the service takes on.")
+    policy: Policy = Field(default=Policy(), description="How draft and gamma are chosen.", json_schema_extra=LIVE)
+    admission: Admission = Field(
+        default=Admission(), description="How much the service takes on.", json_schema_extra=LIVE
+    )
     workers: Workers = Field(default=Workers(), description="The processes that own the models.")
     telemetry: Telemetry = Field(default=Telemetry(), description="What the service says of itself.")
     store: Store = Field(default=Store(), description="What the policy has learnt, over restarts.")
