@@ -452,6 +452,11 @@ class WorkerLoad:
     waiting_rows: int
     outstanding_tokens: int
     kv_used_tokens: int
+    kv_capacity_tokens: int = 0
+    guard_budget_tokens: float = 0.0
+    """What the guard would still let speculation lose against plain decoding."""
+    guard_vetoes: int = 0
+    """Rounds in which the guard forbade speculation, since the worker started."""
 
 
 # ----------------------------------------------------------------------------------- what the caller gets

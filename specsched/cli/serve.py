@@ -51,12 +51,12 @@ async def _serve(config: Config, config_file: Path | None) -> None:
     from specsched.dispatch.grpc import GrpcDispatcher
     from specsched.server.process import ADMIN, METHODS, TELEMETRY, run_server
     from specsched.telemetry.endpoint import metrics_endpoint
-    from specsched.telemetry.service_metrics import CallMetrics, SinkMetrics, WorkerMetrics, tell_config
+    from specsched.telemetry.service_metrics import CallMetrics, ConfigMetrics, SinkMetrics, WorkerMetrics
     from specsched.wire.rpc import CODES
     from specsched.wire.serving import GrpcServer
 
     registry, dispatcher = CollectorRegistry(), GrpcDispatcher()
-    tell_config(registry, config.sha)
+    ConfigMetrics(registry, config.sha)
     calls = CallMetrics(registry, METHODS, CODES)
     async with AsyncExitStack() as stack:
         server = GrpcServer(

@@ -73,7 +73,9 @@ def make_scheduler(
 
 def _metrics(config: Config, pool: Pool, classifier: Classifier, registry: CollectorRegistry) -> Meter:
     drafts = [draft.id for draft in pool.drafts]
-    return SchedulerMetrics(registry, drafts, classifier.classes, max(config.policy.max_gamma, config.policy.gamma))
+    workers = config.workers.addresses or [f"worker-{number}" for number in range(config.workers.count)]
+    max_gamma = max(config.policy.max_gamma, config.policy.gamma)
+    return SchedulerMetrics(registry, drafts, classifier.classes, max_gamma, workers, config.telemetry.max_tenants)
 
 
 def make_classifier(config: Config, pool: Pool) -> Classifier:

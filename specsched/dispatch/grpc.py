@@ -2,20 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Self
 
 import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from specsched.dispatch.outstanding import Outstanding
+from specsched.dispatch.outstanding import Outstanding, as_reported
 from specsched.errors import RequestError, Unavailable, WorkerLost
 from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
 from specsched.v1 import worker_pb2, worker_pb2_grpc
 from specsched.wire.job import chunk_from_proto, job_to_proto
 from specsched.wire.status import error_of
-from specsched.wire.worker import info_from_proto
+from specsched.wire.worker import info_from_proto, load_from_proto
 
 log = structlog.get_logger()
 
@@ -23,6 +23,8 @@ WorkerObserver = Callable[[str, bool], None]
 """Told whether the worker at an address is ready, whenever that changes."""
 
 _RECONNECT_SECONDS = 0.1
+_REPORT_SECONDS = 1.0
+"""Between two reports of a worker's KV and guard: one small call a second costs less than a field in every round."""
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -41,6 +43,7 @@ class WorkerConnection:
         self.info: WorkerInfo | None = None
         """None while it is not ready."""
         self.outstanding = Outstanding(address)
+        self._reported = WorkerLoad(address, 0, 0, 0, 0)
         self._suspected = asyncio.Event()
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
@@ -63,9 +66,16 @@ class WorkerConnection:
         await self._channel.close()
 
     def load(self) -> WorkerLoad:
-        """How busy it is, as far as is known here."""
+        """How busy it is, as far as is known here; KV and guard are as it last said."""
         assert self.info is not None, "asked for the load of a worker that is not ready"
-        return self.outstanding.load(self.info.max_rows)
+        return as_reported(self.outstanding.load(self.info.max_rows), self._reported)
+
+    async def ask_load(self) -> None:
+        """Have it say what only it knows. One that does not answer is its health's concern, not this call's."""
+        if self.info is not None:
+            with suppress(grpc.aio.AioRpcError):
+                answer = await self._stub.Describe(worker_pb2.DescribeRequest(), timeout=_REPORT_SECONDS)
+                self._reported = load_from_proto(answer.load)
 
     async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job; closing the generator cancels the call."""
@@ -90,7 +100,8 @@ class WorkerConnection:
     async def _follow(self, changed: asyncio.Event) -> None:
         async for answer in self._health.Watch(health_pb2.HealthCheckRequest()):
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                info = info_from_proto(await self._stub.Describe(worker_pb2.DescribeRequest()))
+                described = await self._stub.Describe(worker_pb2.DescribeRequest())
+                info, self._reported = info_from_proto(described), load_from_proto(described.load)
                 self.outstanding = Outstanding(info.worker_id)
                 self.info = info
                 log.info("worker_ready", worker=info.worker_id, address=self.address, numerics_id=info.numerics_id)
@@ -120,6 +131,7 @@ class GrpcDispatcher:
         """Watch the workers at these addresses; disconnect at the end."""
         self._connections = [WorkerConnection(address, observe) for address in addresses]
         watches = [asyncio.create_task(each.watch(self._changed)) for each in self._connections]
+        watches += [asyncio.create_task(_ask_loads(each)) for each in self._connections]
         try:
             yield self
         finally:
@@ -153,6 +165,12 @@ class GrpcDispatcher:
         async with aclosing(chosen.execute(job)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+
+async def _ask_loads(connection: WorkerConnection) -> None:
+    while True:
+        await connection.ask_load()
+        await asyncio.sleep(_REPORT_SECONDS)
 
 
 async def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> None:

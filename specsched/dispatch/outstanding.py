@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from specsched.records import Chunk, Job, WorkerLoad
 
@@ -51,3 +51,14 @@ class Outstanding:
             outstanding_tokens=self.tokens,
             kv_used_tokens=sum(ticket.footprint for ticket in self._tickets),
         )
+
+
+def as_reported(known: WorkerLoad, reported: WorkerLoad) -> WorkerLoad:
+    """Complete what is known here with what only the worker knows."""
+    return replace(
+        known,
+        kv_used_tokens=reported.kv_used_tokens,
+        kv_capacity_tokens=reported.kv_capacity_tokens,
+        guard_budget_tokens=reported.guard_budget_tokens,
+        guard_vetoes=reported.guard_vetoes,
+    )

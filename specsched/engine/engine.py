@@ -22,7 +22,7 @@ from specsched.engine.row import Row
 from specsched.engine.settings import EngineSettings
 from specsched.engine.verify import Verdict, verify
 from specsched.errors import DuplicateRequest
-from specsched.policy.base import Arm, RoundController
+from specsched.policy.base import Arm, Guarded, RoundController
 from specsched.records import NO_DRAFT, Chunk, FinishReason, Job, RoundRecord, WorkerInfo, WorkerLoad
 
 PLAIN = Arm(NO_DRAFT, 0)
@@ -75,6 +75,9 @@ class Engine:
             waiting_rows=len(self._roster.waiting),
             outstanding_tokens=self._roster.outstanding_tokens,
             kv_used_tokens=self._roster.kv_tokens,
+            kv_capacity_tokens=self._settings.kv_capacity_tokens,
+            guard_budget_tokens=self._controller.credit if isinstance(self._controller, Guarded) else 0.0,
+            guard_vetoes=self._controller.vetoes if isinstance(self._controller, Guarded) else 0,
         )
 
     def submit(self, job: Job, deliver: Deliver) -> None:

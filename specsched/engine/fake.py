@@ -66,7 +66,8 @@ class ScriptedEngine:
     def load(self) -> WorkerLoad:
         """Count rows."""
         left = sum(row.job.max_tokens - row.said for row in self._rows.values())
-        return WorkerLoad(self._info.worker_id, len(self._rows), 0, left, 0)
+        used = sum(len(row.job.prompt_ids) + row.said for row in self._rows.values())
+        return WorkerLoad(self._info.worker_id, len(self._rows), 0, left, used, self._info.kv_capacity_tokens)
 
     def submit(self, job: Job, deliver: Deliver) -> None:
         """Take a job."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from specsched.engine.base import EngineCore
 from specsched.engine.outbox import Outbox
 from specsched.errors import DuplicateRequest, Unavailable, WorkerLost
-from specsched.records import Chunk, Job, WorkerInfo
+from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
 
 T = TypeVar("T")
 Command = Callable[[EngineCore], None]
@@ -68,6 +68,10 @@ class EngineThread:
     async def describe(self) -> WorkerInfo:
         """Ask the engine what it says of itself now."""
         return await self._ask(lambda engine: engine.describe())
+
+    async def load(self) -> WorkerLoad:
+        """Ask the engine how busy it is now."""
+        return await self._ask(lambda engine: engine.load())
 
     async def load_draft(self, draft_model: str) -> WorkerInfo:
         """Load a draft beside the running rows; return when rounds may use it.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from specsched.records import ClassProbabilities, CostGrid, Plan, RoundRecord, SpeculationHint
 
@@ -71,6 +71,21 @@ class RowView:
     """Tokens of prompt and completion so far."""
     remaining_tokens: int
     """Until max_tokens or the end of the context; no gamma above remaining_tokens - 1 can pay."""
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A round controller that keeps an account against being slower than plain decoding."""
+
+    @property
+    def credit(self) -> float:
+        """What the account holds, in tokens."""
+        ...
+
+    @property
+    def vetoes(self) -> int:
+        """Rounds in which it forbade speculation."""
+        ...
 
 
 class RoundController(Protocol):

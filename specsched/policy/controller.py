@@ -76,12 +76,18 @@ class AdaptiveController:
         self._guard = Guard(settings)
         self._members: dict[str, _Member] = {}
         self._bound = 0
+        self._vetoes = 0
         self._round: _Round | None = None
 
     @property
     def credit(self) -> float:
         """The guard's Z, in tokens."""
         return self._guard.credit
+
+    @property
+    def vetoes(self) -> int:
+        """Rounds in which the guard forbade speculation."""
+        return self._vetoes
 
     def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:  # noqa: ARG002 - beliefs are of its regime
         """Take a row with its plan."""
@@ -97,7 +103,9 @@ class AdaptiveController:
         lanes = [self._members[row.request_id].lane(row) for row in rows]
         batch = Batch(lanes, self._costs, fmean(row.context_tokens for row in rows))
         self._bound = self._best_bound(batch)
-        bound = self._bound if self._guard.allows(len(rows), batch.slowness(self._bound)) else 0
+        allowed = self._guard.allows(len(rows), batch.slowness(self._bound))
+        self._vetoes += not allowed
+        bound = self._bound if allowed else 0
         arms = batch.arms(bound)
         by_row = dict(zip((row.request_id for row in rows), arms, strict=True))
         self._round = _Round(by_row, batch.groups(bound), batch.context_tokens)

@@ -27,7 +27,7 @@ class Observer:
             return
         self._policy.observe(case.observation(record))
         prompt_class = case.decision.prompt_class
-        self._meter.round(prompt_class, record)
+        self._meter.round(case.request.tenant, prompt_class, record)
         plain_seconds = case.plain_seconds(record.batch_size, account.tokens)
         committed = len(delta.token_ids)
         self._speed.observe(prompt_class, record, committed, plain_seconds)

@@ -105,7 +105,9 @@ class Scheduler:
 
     def measure(self) -> None:
         """Tell the meter what stands rather than happens; called every so often."""
-        self._parts.meter.queued(sum(load.waiting_rows for load in self._parts.dispatcher.loads()))
+        loads = self._parts.dispatcher.loads()
+        self._parts.meter.queued(sum(load.waiting_rows for load in loads))
+        self._parts.meter.loads(loads)
 
     def abort(self, request_id: str) -> None:
         """End a running request; raises UnknownRequest."""

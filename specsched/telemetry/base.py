@@ -1,8 +1,9 @@
 """The meter's port: what a scheduler counts and measures, whoever reads it."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from specsched.records import Decision, RoundRecord
+from specsched.records import Decision, RoundRecord, WorkerLoad
 
 
 class Meter(Protocol):
@@ -36,8 +37,12 @@ class Meter(Protocol):
         """A completion took so long for each token after those of its first round."""
         ...
 
-    def round(self, prompt_class: str, record: RoundRecord) -> None:
-        """A round of a request of this class was committed."""
+    def loads(self, loads: Sequence[WorkerLoad]) -> None:
+        """The ready workers are so busy now."""
+        ...
+
+    def round(self, tenant: str, prompt_class: str, record: RoundRecord) -> None:
+        """A round of a request of this tenant and class was committed."""
         ...
 
     def goodput(self, prompt_class: str, tokens_per_second: float) -> None:
@@ -77,7 +82,10 @@ class NullMeter:
     def token_pace(self, seconds: float) -> None:
         """Nothing."""
 
-    def round(self, prompt_class: str, record: RoundRecord) -> None:
+    def loads(self, loads: Sequence[WorkerLoad]) -> None:
+        """Nothing."""
+
+    def round(self, tenant: str, prompt_class: str, record: RoundRecord) -> None:
         """Nothing."""
 
     def goodput(self, prompt_class: str, tokens_per_second: float) -> None:

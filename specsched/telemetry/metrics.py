@@ -1,17 +1,18 @@
 """What Prometheus scrapes of a scheduler (API.md, "Metrics").
 
-Labels are bounded. Counters stand at zero before the first event; a rate that is not known yet has no sample, or is
-NaN where it has no label. The metrics are registered where they are told, so a process may have several sets.
+Labels are bounded. Everything stands at zero before the first event; a rate of 0 is one that nobody knows yet. The
+metrics are registered where they are told, so a process may have several sets.
 """
 
-import math
 from collections.abc import Sequence
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from specsched.errors import DuplicateRequest, InvalidRequest, Overloaded, Unavailable
-from specsched.records import NO_DRAFT, Decision, RoundRecord
+from specsched.records import NO_DRAFT, Decision, RoundRecord, WorkerLoad
+from specsched.telemetry.tenant_metrics import TenantMetrics
+from specsched.telemetry.worker_figures import WorkerFigures
 
 REASONS = tuple(error.reason for error in (InvalidRequest, DuplicateRequest, Overloaded, Unavailable))
 """Why a scheduler turns a request away."""
@@ -26,7 +27,13 @@ class SchedulerMetrics:
     """The scheduler's meter."""
 
     def __init__(
-        self, registry: CollectorRegistry, drafts: Sequence[str], prompt_classes: Sequence[str], max_gamma: int
+        self,
+        registry: CollectorRegistry,
+        drafts: Sequence[str],
+        prompt_classes: Sequence[str],
+        max_gamma: int,
+        workers: Sequence[str] = (),
+        max_tenants: int = 100,
     ) -> None:
         """Register everything.
 
@@ -35,10 +42,14 @@ class SchedulerMetrics:
             drafts: Of the pool, plain decoding not named.
             prompt_classes: That the classifier knows.
             max_gamma: Largest lookahead that the policy chooses; a caller may pin a larger one.
+            workers: Names of those that there will be.
+            max_tenants: Tenants with a label of their own.
         """
         self._add_requests(registry)
         self._add_rounds(registry, drafts, prompt_classes, max_gamma)
-        self._add_speeds(registry)
+        self._add_speeds(registry, prompt_classes)
+        self._workers = WorkerFigures(registry, workers)
+        self._tenants = TenantMetrics(registry, max_tenants)
         self._decisions = Counter(
             "specsched_policy_decisions_total",
             "Decisions of the policy, by the arm that it starts with.",
@@ -79,8 +90,14 @@ class SchedulerMetrics:
         """Measure the time of an output token."""
         self._pace.observe(seconds)
 
-    def round(self, prompt_class: str, record: RoundRecord) -> None:
-        """Count a round that verified a draft; vLLM's definitions."""
+    def loads(self, loads: Sequence[WorkerLoad]) -> None:
+        """Take what workers say of themselves."""
+        self._workers.take(loads)
+
+    def round(self, tenant: str, prompt_class: str, record: RoundRecord) -> None:
+        """Count a round: what it cost its tenant, and, where it verified a draft, vLLM's figures."""
+        seconds = (record.propose_seconds + record.verify_seconds) / record.batch_size
+        self._tenants.used(tenant, record.gamma, seconds)
         if record.gamma == 0:
             return
         draft = record.draft_model
@@ -149,7 +166,7 @@ class SchedulerMetrics:
         for draft, position in product(drafts, range(1, max_gamma + 1)):
             self._accepted_at.labels(draft, position)
 
-    def _add_speeds(self, registry: CollectorRegistry) -> None:
+    def _add_speeds(self, registry: CollectorRegistry, prompt_classes: Sequence[str]) -> None:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=registry)
 
@@ -162,12 +179,14 @@ class SchedulerMetrics:
             "specsched_plain_decoding_tokens_per_second",
             "What plain decoding would have given a row in the same rounds, by the profiled costs of its worker.",
         )
-        self._plain.set(math.nan)
         self._speedup = gauge(
             "specsched_speedup_ratio",
             "Plain decoding's seconds for the committed tokens by the rounds' measured seconds, of late.",
             "prompt_class",
         )
+        for prompt_class in prompt_classes:
+            self._goodput.labels(prompt_class)
+            self._speedup.labels(prompt_class)
 
 
 def _said(flag: bool) -> str:

@@ -5,6 +5,9 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
+RELOAD_RESULTS = ("applied", "unchanged", "refused")
+"""How a reload ends."""
+
 _CALL = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 
@@ -85,6 +88,22 @@ class SinkMetrics:
         self._dropped.labels(sink).inc(count)
 
 
-def tell_config(registry: CollectorRegistry, sha: str) -> None:
-    """Register which configuration is in force."""
-    Info("specsched_config", "The configuration in force.", registry=registry).info({"sha": sha})
+class ConfigMetrics:
+    """Which configuration is in force, and how reloads ended."""
+
+    def __init__(self, registry: CollectorRegistry, sha: str) -> None:
+        self._info = Info("specsched_config", "The configuration in force.", registry=registry)
+        self._reloads = Counter(
+            "specsched_config_reloads_total", "Reloads of the configuration.", ("result",), registry=registry
+        )
+        for result in RELOAD_RESULTS:
+            self._reloads.labels(result)
+        self.in_force(sha)
+
+    def in_force(self, sha: str) -> None:
+        """Say which configuration is in force."""
+        self._info.info({"sha": sha})
+
+    def reloaded(self, result: str) -> None:
+        """Count a reload, by one of RELOAD_RESULTS."""
+        self._reloads.labels(result).inc()

@@ -607,6 +607,9 @@ class WorkerLoad(_message.Message):
     WAITING_ROWS_FIELD_NUMBER: _builtins.int
     OUTSTANDING_TOKENS_FIELD_NUMBER: _builtins.int
     KV_USED_TOKENS_FIELD_NUMBER: _builtins.int
+    KV_CAPACITY_TOKENS_FIELD_NUMBER: _builtins.int
+    GUARD_BUDGET_TOKENS_FIELD_NUMBER: _builtins.int
+    GUARD_VETOES_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """The worker."""
     running_rows: _builtins.int
@@ -617,6 +620,12 @@ class WorkerLoad(_message.Message):
     """Tokens still to come."""
     kv_used_tokens: _builtins.int
     """KV tokens in use."""
+    kv_capacity_tokens: _builtins.int
+    """KV tokens that there are."""
+    guard_budget_tokens: _builtins.float
+    """What the guard would still let speculation lose against plain decoding, in tokens."""
+    guard_vetoes: _builtins.int
+    """Rounds in which the guard forbade speculation, since the worker started."""
     def __init__(
         self,
         *,
@@ -625,10 +634,13 @@ class WorkerLoad(_message.Message):
         waiting_rows: _builtins.int = ...,
         outstanding_tokens: _builtins.int = ...,
         kv_used_tokens: _builtins.int = ...,
+        kv_capacity_tokens: _builtins.int = ...,
+        guard_budget_tokens: _builtins.float = ...,
+        guard_vetoes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kv_used_tokens", b"kv_used_tokens", "outstanding_tokens", b"outstanding_tokens", "running_rows", b"running_rows", "waiting_rows", b"waiting_rows", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guard_budget_tokens", b"guard_budget_tokens", "guard_vetoes", b"guard_vetoes", "kv_capacity_tokens", b"kv_capacity_tokens", "kv_used_tokens", b"kv_used_tokens", "outstanding_tokens", b"outstanding_tokens", "running_rows", b"running_rows", "waiting_rows", b"waiting_rows", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

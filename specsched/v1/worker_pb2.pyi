@@ -291,6 +291,7 @@ class DescribeResponse(_message.Message):
     EOS_TOKEN_IDS_FIELD_NUMBER: _builtins.int
     NUMERICS_ID_FIELD_NUMBER: _builtins.int
     COSTS_FIELD_NUMBER: _builtins.int
+    LOAD_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """The worker."""
     vocab_size: _builtins.int
@@ -319,6 +320,10 @@ class DescribeResponse(_message.Message):
     def costs(self) -> Global___CostGrid:
         """Profiled costs."""
 
+    @_builtins.property
+    def load(self) -> _common_pb2.WorkerLoad:
+        """How busy it is now. Schedulers ask every second."""
+
     def __init__(
         self,
         *,
@@ -332,10 +337,11 @@ class DescribeResponse(_message.Message):
         eos_token_ids: _abc.Iterable[_builtins.int] | None = ...,
         numerics_id: _builtins.str = ...,
         costs: Global___CostGrid | None = ...,
+        load: _common_pb2.WorkerLoad | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "load", b"load", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "drafts", b"drafts", "eos_token_ids", b"eos_token_ids", "kv_capacity_tokens", b"kv_capacity_tokens", "max_context_tokens", b"max_context_tokens", "max_rows", b"max_rows", "numerics_id", b"numerics_id", "target", b"target", "vocab_size", b"vocab_size", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "drafts", b"drafts", "eos_token_ids", b"eos_token_ids", "kv_capacity_tokens", b"kv_capacity_tokens", "load", b"load", "max_context_tokens", b"max_context_tokens", "max_rows", b"max_rows", "numerics_id", b"numerics_id", "target", b"target", "vocab_size", b"vocab_size", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,8 +4,8 @@ from specsched.records import CostGrid, CostPoint, DraftCost, ModelInfo, WorkerI
 from specsched.v1 import common_pb2, worker_pb2
 
 
-def info_to_proto(info: WorkerInfo) -> worker_pb2.DescribeResponse:
-    """Convert a worker's description."""
+def describe_to_proto(info: WorkerInfo, load: WorkerLoad) -> worker_pb2.DescribeResponse:
+    """Convert what a worker says of itself."""
     return worker_pb2.DescribeResponse(
         worker_id=info.worker_id,
         target=model_to_proto(info.target),
@@ -17,6 +17,7 @@ def info_to_proto(info: WorkerInfo) -> worker_pb2.DescribeResponse:
         eos_token_ids=info.eos_token_ids,
         numerics_id=info.numerics_id,
         costs=_grid_to_proto(info.costs),
+        load=load_to_proto(load),
     )
 
 
@@ -59,6 +60,23 @@ def load_to_proto(load: WorkerLoad) -> common_pb2.WorkerLoad:
         waiting_rows=load.waiting_rows,
         outstanding_tokens=load.outstanding_tokens,
         kv_used_tokens=load.kv_used_tokens,
+        kv_capacity_tokens=load.kv_capacity_tokens,
+        guard_budget_tokens=load.guard_budget_tokens,
+        guard_vetoes=load.guard_vetoes,
+    )
+
+
+def load_from_proto(message: common_pb2.WorkerLoad) -> WorkerLoad:
+    """Convert it back. A worker of an older version says nothing: zeros."""
+    return WorkerLoad(
+        worker_id=message.worker_id,
+        running_rows=message.running_rows,
+        waiting_rows=message.waiting_rows,
+        outstanding_tokens=message.outstanding_tokens,
+        kv_used_tokens=message.kv_used_tokens,
+        kv_capacity_tokens=message.kv_capacity_tokens,
+        guard_budget_tokens=message.guard_budget_tokens,
+        guard_vetoes=message.guard_vetoes,
     )
 
 

@@ -8,7 +8,7 @@ from specsched.errors import InvalidRequest, Violation
 from specsched.v1 import worker_pb2
 from specsched.wire.job import chunk_to_proto, job_from_proto
 from specsched.wire.rpc import Context
-from specsched.wire.worker import info_to_proto, model_to_proto
+from specsched.wire.worker import describe_to_proto, model_to_proto
 
 
 class WorkerServicer:
@@ -29,7 +29,7 @@ class WorkerServicer:
         self, _request: worker_pb2.DescribeRequest, _context: Context
     ) -> worker_pb2.DescribeResponse:
         """Models, limits and costs."""
-        return info_to_proto(await self._thread.describe())
+        return describe_to_proto(await self._thread.describe(), await self._thread.load())
 
     async def ApplyDraftState(  # noqa: N802
         self, request: worker_pb2.ApplyDraftStateRequest, _context: Context

@@ -107,7 +107,7 @@ async def test_a_request_is_told_from_classification_to_pace():
 async def test_every_round_is_told_with_its_class():
     meter = NotingMeter()
     await completed(metered(FakeDispatcher(rounds(3, 1)), meter), ask())
-    assert [(prompt_class, record.num_accepted) for _, prompt_class, record in meter.of("round")] == [
+    assert [(prompt_class, record.num_accepted) for _, _, prompt_class, record in meter.of("round")] == [
         ("code", 2),
         ("code", 0),
     ]
@@ -117,7 +117,7 @@ async def test_a_class_that_the_caller_knows_takes_no_classification():
     meter = NotingMeter()
     await completed(metered(FakeDispatcher(rounds(3)), meter), ask(prompt_class="chat"))
     assert meter.of("classified") == []
-    assert meter.of("round")[0][1] == "chat"
+    assert meter.of("round")[0][2] == "chat"
 
 
 async def test_deciding_alone_is_a_decision_too():
@@ -215,7 +215,7 @@ async def test_a_stop_string_ends_what_is_counted():
 
     request = replace(ask(stopping=Stopping(stop=("the",))), prompt=TextPrompt("x"))
     completion = await completed(metered(FakeDispatcher(script), meter), request)
-    ((_, _, record),) = meter.of("round")
+    ((_, _, _, record),) = meter.of("round")
     assert record.num_accepted == completion.speculation.num_accepted_draft_tokens == 1
     assert meter.of("goodput") == [("goodput", "code", float(completion.usage.completion_tokens))]
 
@@ -227,4 +227,5 @@ def test_the_queue_is_what_waits_at_all_workers():
 
     meter = NotingMeter()
     metered(Busy(rounds(1)), meter).measure()
-    assert meter.told == [("queued", 5)]
+    assert [name for name, *_ in meter.told] == ["queued", "loads"]
+    assert meter.of("queued") == [("queued", 5)]

@@ -1,7 +1,6 @@
 """What a scrape shows: zeros before anything happens, then what happened."""
 
 import asyncio
-import math
 import socket
 import urllib.request
 
@@ -9,11 +8,17 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from specsched.errors import AddressInUse
-from specsched.records import NO_DRAFT, ClassProbabilities, Decision, Plan, RoundRecord
+from specsched.records import NO_DRAFT, ClassProbabilities, Decision, Plan, RoundRecord, WorkerLoad
 from specsched.telemetry.base import Meter, NullMeter
 from specsched.telemetry.endpoint import metrics_endpoint
 from specsched.telemetry.metrics import REASONS, SchedulerMetrics
-from specsched.telemetry.service_metrics import CallMetrics, RestartMetrics, WorkerMetrics, tell_config
+from specsched.telemetry.service_metrics import (
+    RELOAD_RESULTS,
+    CallMetrics,
+    ConfigMetrics,
+    RestartMetrics,
+    WorkerMetrics,
+)
 
 CLASSES = ("chat", "code")
 
@@ -25,7 +30,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def meter(registry: CollectorRegistry) -> SchedulerMetrics:
-    return SchedulerMetrics(registry, ("small", "ngram"), CLASSES, 3)
+    return SchedulerMetrics(registry, ("small", "ngram"), CLASSES, 3, ("worker-0",), max_tenants=2)
 
 
 def samples(registry: CollectorRegistry, prefix: str = "") -> dict[str, float]:
@@ -43,7 +48,7 @@ def decision(*, explored: bool = False) -> Decision:
 
 
 def test_counters_stand_at_zero_before_anything_happens(registry: CollectorRegistry, meter: SchedulerMetrics) -> None:
-    assert {name for name, value in samples(registry).items() if not math.isnan(value)} == set()
+    assert samples(registry) == {}
     known = registry.get_sample_value
     for labels in ({"draft": "small", "prompt_class": "chat"}, {"draft": "ngram", "prompt_class": "code"}):
         assert known("specsched_spec_decode_num_drafts_total", labels) == 0
@@ -54,17 +59,42 @@ def test_counters_stand_at_zero_before_anything_happens(registry: CollectorRegis
     assert known("specsched_policy_decisions_total", plain) == 0
 
 
-def test_a_rate_that_nobody_knows_yet_is_no_number(registry: CollectorRegistry, meter: SchedulerMetrics) -> None:
+def test_a_rate_that_nobody_knows_yet_is_zero(registry: CollectorRegistry, meter: SchedulerMetrics) -> None:
     known = registry.get_sample_value
-    assert math.isnan(known("specsched_plain_decoding_tokens_per_second") or 0.0)
-    assert known("specsched_speedup_ratio", {"prompt_class": "chat"}) is None
-    assert known("specsched_goodput_tokens_per_second", {"prompt_class": "chat"}) is None
+    assert known("specsched_plain_decoding_tokens_per_second") == 0
+    assert known("specsched_speedup_ratio", {"prompt_class": "chat"}) == 0
+    assert known("specsched_goodput_tokens_per_second", {"prompt_class": "chat"}) == 0
+
+
+def test_workers_figures_are_taken_and_vetoes_counted_over_restarts(
+    registry: CollectorRegistry, meter: SchedulerMetrics
+) -> None:
+    worker = {"worker": "worker-0"}
+    names = ("specsched_guard_budget_tokens", "specsched_kv_cache_usage_ratio")
+    assert [registry.get_sample_value(name, worker) for name in names] == [0, 0]
+    for vetoes in (2, 2, 5, 1):  # the last one after a restart
+        meter.loads([WorkerLoad("worker-0", 1, 0, 0, 25, 100, -3.5, vetoes), WorkerLoad("old", 0, 0, 0, 0)])
+    assert [registry.get_sample_value(name, worker) for name in names] == [-3.5, 0.25]
+    assert registry.get_sample_value("specsched_guard_vetoes_total") == 6
+
+
+def test_tenants_are_counted_within_a_bound(registry: CollectorRegistry, meter: SchedulerMetrics) -> None:
+    def seconds() -> dict[str, float]:
+        return samples(registry, "tenant_worker_seconds")
+
+    for tenant in ("other", "default"):
+        assert registry.get_sample_value("specsched_tenant_draft_tokens_total", {"tenant": tenant}) == 0
+    for tenant in ("", "a", "b", "c", "d", "a"):
+        meter.round(tenant, "chat", RoundRecord("small", 3, 2, 4, 0.5, 1.5))
+    total = "tenant_worker_seconds_total"
+    assert seconds() == {f"{total}/default": 0.5, f"{total}/a": 1.0, f"{total}/b": 0.5, f"{total}/other": 1.0}
+    assert samples(registry, "tenant_draft")["tenant_draft_tokens_total/other"] == 6
 
 
 def test_a_round_is_counted_by_draft_class_and_position(registry: CollectorRegistry, meter: SchedulerMetrics) -> None:
-    meter.round("chat", RoundRecord("small", 3, 2, 1, 0.0, 0.0))
-    meter.round("chat", RoundRecord("small", 2, 0, 1, 0.0, 0.0))
-    meter.round("chat", RoundRecord(NO_DRAFT, 0, 0, 1, 0.0, 0.0))
+    meter.round("acme", "chat", RoundRecord("small", 3, 2, 1, 0.0, 0.0))
+    meter.round("acme", "chat", RoundRecord("small", 2, 0, 1, 0.0, 0.0))
+    meter.round("acme", "chat", RoundRecord(NO_DRAFT, 0, 0, 1, 0.0, 0.0))
     assert samples(registry, "spec_decode") == {
         "spec_decode_num_drafts_total/small/chat": 2,
         "spec_decode_num_draft_tokens_total/small/chat": 5,
@@ -131,8 +161,13 @@ def test_workers_are_down_until_they_are_up(registry: CollectorRegistry) -> None
 
 
 def test_the_configuration_is_named(registry: CollectorRegistry) -> None:
-    tell_config(registry, "abc")
+    config = ConfigMetrics(registry, "abc")
     assert samples(registry) == {"config_info/abc": 1}
+    config.in_force("def")
+    config.reloaded("refused")
+    assert samples(registry) == {"config_info/def": 1, "config_reloads_total/refused": 1}
+    zeros = [registry.get_sample_value("specsched_config_reloads_total", {"result": each}) for each in RELOAD_RESULTS]
+    assert sorted(value for value in zeros if value is not None) == [0, 0, 1]
 
 
 def test_two_sets_stand_apart(registry: CollectorRegistry, meter: SchedulerMetrics) -> None:
@@ -144,7 +179,7 @@ def test_two_sets_stand_apart(registry: CollectorRegistry, meter: SchedulerMetri
 def test_the_null_meter_takes_everything() -> None:
     meter: Meter = NullMeter()
     meter.decided(decision(), 0.0)
-    meter.round("chat", RoundRecord("small", 3, 2, 1, 0.0, 0.0))
+    meter.round("acme", "chat", RoundRecord("small", 3, 2, 1, 0.0, 0.0))
 
 
 async def scraped(address: str) -> str:

@@ -51,7 +51,7 @@ from specsched.wire.job import chunk_from_proto, chunk_to_proto, finish_from_pro
 from specsched.wire.plan import decision_to_proto, plan_from_proto, plan_to_proto
 from specsched.wire.request import request_from_proto
 from specsched.wire.sampling import sampling_from_proto, sampling_to_proto
-from specsched.wire.worker import info_from_proto, info_to_proto, load_to_proto
+from specsched.wire.worker import describe_to_proto, info_from_proto, load_from_proto, load_to_proto
 
 M = TypeVar("M", bound=Message)
 
@@ -139,7 +139,7 @@ grids = st.builds(
     CostGrid, int32, tuples(points), tuples(st.builds(DraftCost, text, number, tuples(points), number), max_size=2)
 )
 workers = st.builds(WorkerInfo, text, models, tuples(models, 2), int32, int32, int32, int32, tuples(int32), text, grids)
-loads = st.builds(WorkerLoad, text, int32, int32, int64, int64)
+loads = st.builds(WorkerLoad, text, int32, int32, int64, int64, int64, number, int64)
 probabilities = tuples(st.tuples(text, share)).map(
     lambda pairs: ClassProbabilities(tuple(name for name, _ in pairs), tuple(p for _, p in pairs))
 )
@@ -248,7 +248,7 @@ def test_a_chunk_comes_back(chunk: Chunk) -> None:
 @QUICK
 @given(workers)
 def test_a_workers_description_comes_back(info: WorkerInfo) -> None:
-    assert info_from_proto(sent(info_to_proto(info))) == info
+    assert info_from_proto(sent(describe_to_proto(info, WorkerLoad("w", 0, 0, 0, 0)))) == info
 
 
 @QUICK
@@ -256,6 +256,7 @@ def test_a_workers_description_comes_back(info: WorkerInfo) -> None:
 def test_a_load_is_told_field_by_field(load: WorkerLoad) -> None:
     message = sent(load_to_proto(load))
     assert {name: getattr(message, name) for name in load.__slots__} == dataclasses.asdict(load)
+    assert load_from_proto(message) == load
 
 
 @QUICK

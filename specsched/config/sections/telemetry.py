@@ -16,5 +16,8 @@ class Telemetry(Section):
         default=None,
         description="host:port where Prometheus scrapes /metrics, usually 127.0.0.1:9464; unset: nothing listens.",
     )
+    max_tenants: int = Field(
+        default=100, ge=0, description="Tenants with a label of their own in metrics; later ones are `other`."
+    )
     jsonl: Files = Field(default=Files(), description="Acceptance records as JSON lines.")
     parquet: Files = Field(default=Files(), description="Acceptance records as Parquet; needs the telemetry extra.")
