@@ -43,11 +43,13 @@ class Check:
     name: str
     value: float
     bar: float
+    at_most: bool = False
+    """Better small: the bar is the most that it may be."""
 
     @property
     def holds(self) -> bool:
-        """Whether the value reaches the bar."""
-        return self.value >= self.bar
+        """Whether the value reaches the bar, or stays below it."""
+        return self.value <= self.bar if self.at_most else self.value >= self.bar
 
 
 @dataclass(frozen=True, slots=True)

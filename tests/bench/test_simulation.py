@@ -7,15 +7,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from specsched.bench.simulation.contenders import Contender, parse
-from specsched.bench.simulation.costs import MACHINES, profiled
-from specsched.bench.simulation.experiment import Job
-from specsched.bench.simulation.experiment import simulate as simulate_all
-from specsched.bench.simulation.oracles import PLAIN, ScriptedPolicy, expected_seconds, oracles, play
-from specsched.bench.simulation.run import Simulation
-from specsched.bench.simulation.scenarios import SCENARIOS
-from specsched.bench.simulation.scores import NEVER, Trial, bootstrap, over, score
-from specsched.bench.simulation.world import DRAFTS
+from specsched.bench.evaluation.contenders import Contender, Contestants
+from specsched.bench.evaluation.drive import Drive, Run
+from specsched.bench.evaluation.experiment import Job
+from specsched.bench.evaluation.experiment import run as run_all
+from specsched.bench.evaluation.oracles import ScriptedPolicy, oracles, play
+from specsched.bench.evaluation.scores import NEVER, Trial, bootstrap, over, score
+from specsched.bench.evaluation.static import PLAIN, StaticTimes, static_arms
+from specsched.bench.simulation.costs import DRAFTS, MACHINES, profiled
+from specsched.bench.simulation.scenarios import SCENARIOS, Drawn, path_of
+from specsched.bench.simulation.truth import MAX_GAMMA
 from specsched.cli.simulate import simulate
 from specsched.errors import SetupError
 from specsched.policy.acceptance import expected_tokens
@@ -23,6 +24,7 @@ from specsched.policy.base import Arm
 from specsched.policy.controller import PlannedController
 
 FEW = 20
+parse = Contestants(DRAFTS, MAX_GAMMA).parse
 
 
 @cache
@@ -36,7 +38,7 @@ def oracles_of(name="stationary", machine="gpu"):
 
 
 def trial(run, name="stationary"):
-    return Trial(run, oracles_of(name), world_of(name).drift)
+    return Trial(run, oracles_of(name), DRAFTS, world_of(name).drift)
 
 
 class Watched(PlannedController):
@@ -50,9 +52,14 @@ class Watched(PlannedController):
         self.records.append(round_record)
 
 
+def taking(seconds):
+    """A run that took so long for every request."""
+    return Run(seconds, np.ones_like(seconds), np.ones((len(seconds), 5)), np.ones_like(seconds), 1.0)
+
+
 def watched(world, arm):
     controller = Watched()
-    run = Simulation(world, ScriptedPolicy([arm] * len(world.requests)), controller).run()
+    run = Drive(world, ScriptedPolicy([arm] * len(world.requests)), controller).run()
     return run, controller.records
 
 
@@ -61,46 +68,63 @@ def test_every_scenario_says_all_its_tokens(name):
     world = world_of(name)
     run = Contender("plain").run(world)
     assert run.request_tokens.tolist() == [request.completion_tokens for request in world.requests]
-    assert score([Trial(run, oracles_of(name), world.drift)]).over_plain.value == pytest.approx(1.0, abs=1e-12)
+    assert score([Trial(run, oracles_of(name), DRAFTS, world.drift)]).over_plain.value == pytest.approx(1.0, abs=1e-12)
     assert run.worst_prefix == pytest.approx(1.0, abs=1e-12)
 
 
 def test_an_oracle_scores_all_and_the_finer_one_never_less():
     best = oracles_of("phase_shift")
-    for grain in ("over_static", "over_class", "over_phase", "over_request"):
-        runs = {"over_static": best.static, "over_class": best.per_class, "over_phase": best.per_class_and_phase}
-        run = runs.get(grain, best.per_request)
-        assert getattr(score([trial(run, "phase_shift")]), grain).value == 1.0
-    speeds = [best.plain, best.static, best.per_class, best.per_class_and_phase, best.per_request]
-    assert [run.goodput for run in speeds] == sorted(run.goodput for run in speeds)
+    shares = ("over_plain", "over_static", "over_class", "over_phase", "over_request")
+    grains = (best.plain, best.static, best.per_class, best.per_class_and_phase, best.per_request)
+    for share, seconds in zip(shares, grains, strict=True):
+        assert getattr(score([trial(taking(seconds), "phase_shift")]), share).value == 1.0
+    assert sorted((each.sum() for each in grains), reverse=True) == [each.sum() for each in grains]
 
 
 def test_the_oracle_reaches_95_percent_at_once_and_plain_never():
-    assert score([trial(oracles_of().per_class_and_phase)]).requests_to_enough == 0
-    assert score([trial(oracles_of().plain)]).requests_to_enough == NEVER
-    assert score([trial(oracles_of("phase_shift").plain, "phase_shift")]).requests_to_recover == NEVER
+    assert score([trial(taking(oracles_of().per_class_and_phase))]).requests_to_enough == 0
+    assert score([trial(taking(oracles_of().plain))]).requests_to_enough == NEVER
+    assert score([trial(taking(oracles_of("phase_shift").plain), "phase_shift")]).requests_to_recover == NEVER
 
 
 def test_the_static_oracle_beats_every_static_arm_that_is_played():
     best = oracles_of().static
     arms = [PLAIN, *(Arm(draft, gamma) for draft in DRAFTS for gamma in (2, 5))]
-    assert all(play(world_of(), [arm] * FEW).goodput <= best.goodput * 1.02 for arm in arms)  # coins, not means
+    assert all(play(world_of(), [arm] * FEW).seconds >= best.sum() / 1.02 for arm in arms)  # coins, not means
 
 
-def test_what_is_expected_of_an_arm_is_what_it_takes():
-    world = world_of(requests=100)
-    column = 1 + 8 * DRAFTS.index("small") + 3
-    taken = play(world, [Arm("small", 4)] * 100).seconds
-    assert taken == pytest.approx(expected_seconds(world)[:, column].sum(), rel=0.05)
+@pytest.mark.parametrize("arm", [PLAIN, Arm("small", 4), Arm("ngram", 8)])
+def test_static_arms_take_what_they_take_when_they_are_played(arm):
+    world = world_of(requests=30, machine="cpu")
+    gappy = replace(world, requests=tuple(map(with_gaps, world.requests)))
+    column = static_arms(gappy).index(arm)
+    taken = play(gappy, [arm] * 30).request_seconds
+    assert taken == pytest.approx(StaticTimes(gappy).played()[:, column], rel=1e-12)
+
+
+def with_gaps(request):
+    """The same, but at every third place the last draft has nothing to propose."""
+    offered = request.path.offered.copy()
+    offered[-1, ::3] = False
+    return replace(request, path=replace(request.path, offered=offered))
+
+
+def test_what_is_expected_of_an_arm_is_the_mean_over_coins():
+    one = world_of().requests[0]
+    world = replace(world_of(), requests=(replace(one, path=path_of(one.path.hazards[:, 0], 60)),) * 400)
+    times = StaticTimes(world)
+    taken, expected = times.played(), times.expected()[0]
+    assert taken.mean(0) == pytest.approx(expected, abs=5 * taken.std(0).max() / 20)
 
 
 def test_rounds_show_the_hazards_that_are_true():
     world = world_of(requests=100)
-    request = replace(world.requests[0], completion_tokens=200)
+    hazards = world.requests[0].path.hazards[:, 0]
+    request = replace(world.requests[0], path=path_of(hazards, 200))
     alike = replace(world, requests=(request,) * 40)
     _, records = watched(alike, Arm("large", 3))
     shown = [record.num_accepted for record in records if not record.censored]
-    expected = expected_tokens(request.hazards[DRAFTS.index("large")][:3])[-1] - 1
+    expected = expected_tokens(hazards[DRAFTS.index("large")][:3])[-1] - 1
     assert np.mean(shown) == pytest.approx(expected, abs=4 * np.std(shown) / len(shown) ** 0.5)
 
 
@@ -109,8 +133,8 @@ def test_adaptive_learns_the_truth_and_a_planted_bad_policy_ranks_below():
     adaptive, bad = parse("adaptive").run(world), parse("fixed:large:8").run(world)
     assert adaptive.goodput > 1.5 * bad.goodput
     best = oracles(world)
-    assert score([Trial(adaptive, best, None)]).over_phase.value > 0.8
-    assert over([Trial(adaptive, best, None)], [Trial(bad, best, None)]).low > 1
+    assert score([Trial(adaptive, best, DRAFTS, None)]).over_phase.value > 0.8
+    assert over([Trial(adaptive, best, DRAFTS, None)], [Trial(bad, best, DRAFTS, None)]).low > 1
 
 
 def test_equal_seeds_give_equal_runs_and_other_seeds_other_worlds():
@@ -131,7 +155,7 @@ def test_scenarios_are_what_they_say():
     assert world_of("phase_shift").drift == FEW // 2
     assert world_of("shuffled").drift is None
     assert {request.stage for request in world_of("shuffled").requests} == {0}
-    assert max(request.hazards[:, 0].mean() for request in world_of("bad_drafts").requests) < 0.5
+    assert max(request.path.hazards[:, 0, 0].mean() for request in world_of("bad_drafts").requests) < 0.5
     assert [request.rows for request in world_of("load_ramp").requests][:: FEW // 5] == [1, 2, 4, 8, 16]
     assert min(request.prompt_tokens for request in world_of("long_contexts").requests) >= 1_500
 
@@ -165,11 +189,32 @@ def test_a_policy_that_is_none_is_refused(text):
 
 
 def test_every_policy_goes_through_every_world():
-    job = Job((SCENARIOS["stationary"],), (parse("plain"), parse("fixed:tiny:2")), "cpu", seeds=2, requests=20)
+    drawn = Drawn(SCENARIOS["stationary"], "cpu", 20)
+    job = Job((drawn,), (parse("plain"), parse("fixed:tiny:2")), seeds=2)
     said: list[str] = []
-    trials = simulate_all(job, said.append)
+    trials = run_all(job, said.append)
     assert len(said) == job.worlds == 2
     assert {name: len(each) for name, each in trials["stationary"].items()} == {"plain": 2, "fixed:tiny:2": 2}
+
+
+def test_worlds_side_by_side_are_the_same_worlds():
+    job = Job((Drawn(SCENARIOS["phase_shift"], "gpu", 20),), (parse("adaptive"),), seeds=2)
+    (one, other) = (run_all(each)["phase_shift"]["adaptive"] for each in (job, replace(job, processes=2)))
+    assert [trial.run.seconds for trial in one] == [trial.run.seconds for trial in other]
+
+
+def test_load_that_answers_to_speed_makes_the_slow_wait():
+    world = world_of("answering_load", requests=60)
+    slow, fast = (parse(text).run(world) for text in ("plain", "fixed:small:4"))
+    assert slow.request_tokens.sum() == fast.request_tokens.sum()
+    assert slow.seconds > 1.3 * fast.seconds
+
+
+def test_baselines_come_with_every_draft_and_none_twice():
+    names = [one.name for one in Contestants(("a", "b"), 8).chosen(["adaptive", "ema:b"], baselines=True)]
+    assert names[:2] == ["adaptive", "ema:b"]
+    assert {"plain", "fixed:a:4", "fixed:b:4", "ema:a", "ucbspec"} <= set(names)
+    assert len(names) == len(set(names))
 
 
 def test_the_command_writes_tables_checks_and_plots(tmp_path):
@@ -186,6 +231,7 @@ def test_the_command_writes_tables_checks_and_plots(tmp_path):
         "requests_to_95_percent",
         "requests_to_recover",
         "worst_prefix_slowdown",
+        "duels_lost",
     }
-    assert [row["policy"] for row in tree["tables"]["simulation"]] == ["adaptive", "plain"]
+    assert [row["policy"] for row in tree["tables"]["scores"]] == ["adaptive", "plain"]
     assert [file.name for file in (tmp_path / "plots").iterdir()] == ["phase_shift.png"]

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from specsched.bench.simulation.world import DRAFTS
 from specsched.records import CostGrid, CostPoint, DraftCost
+
+DRAFTS = ("tiny", "small", "large", "ngram")
 
 _POSITIONS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 24, 32, 48, 64, 65, 96, 128, 192, 256)
 _CONTEXTS = (64, 1024, 4096)

@@ -1,16 +1,18 @@
 """Ready scenarios: what may happen to a worker, each as a few knobs on one drawing of a world."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from specsched.bench.simulation.costs import MACHINES, profiled
+from specsched.bench.evaluation.world import Array, Path, World, WorldRequest
+from specsched.bench.simulation.costs import DRAFTS, MACHINES, profiled
 from specsched.bench.simulation.truth import Truth, draw_offsets, draw_truth
-from specsched.bench.simulation.world import DRAFTS, MAX_TOKENS, Array, SimulatedRequest, World
 from specsched.classify.base import PROMPT_CLASSES
 from specsched.records import ClassProbabilities
 
+MAX_TOKENS = 256
+"""What every caller asks for."""
 _SHORTEST = 32
 """Completions have between so many tokens and `MAX_TOKENS`, all lengths alike."""
 _SURE = 0.95
@@ -41,6 +43,9 @@ class Scenario:
     """The profile says so much more of the target and less of the drafts, or the reverse."""
     misclassified: float = 0.0
     """Share of requests that the classifier takes for another class; its confidence is the rest."""
+    arrivals: float = 0.0
+    """Requests come on a clock of their own, so many completions in the time that plain decoding takes a lone one;
+    `rows` is then the most that run at once, and whoever is faster has smaller batches. 0: a row is never free."""
 
     def stage(self, index: int, requests: int) -> int:
         """Part of the scenario in which a request is drawn."""
@@ -56,26 +61,38 @@ class Scenario:
         if self.shuffled:
             order = random.permutation(requests)
             drawn, drift = [drawn[i] for i in order], None
+        if self.arrivals:
+            drawn = self._clocked(drawn, MACHINES[machine].plain_seconds, random)
         costs = MACHINES[machine].grid()
         wrong = 1 + self.wrong_costs * (-1) ** seed
-        return World(tuple(drawn), costs, profiled(costs, random, wrong, 2 - wrong), drift, seed)
+        return World(tuple(drawn), DRAFTS, MAX_TOKENS, costs, profiled(costs, random, wrong, 2 - wrong), drift, seed)
+
+    def _clocked(
+        self, requests: list[WorldRequest], plain_seconds: float, random: np.random.Generator
+    ) -> list[WorldRequest]:
+        """Let them arrive as a Poisson process."""
+        between = (_SHORTEST + MAX_TOKENS) / 2 * plain_seconds / self.arrivals
+        times = random.exponential(between, len(requests)).cumsum()
+        return [replace(request, arrival_seconds=float(at)) for request, at in zip(requests, times, strict=True)]
 
     def _truths(self, random: np.random.Generator) -> list[Truth]:
         first = draw_truth(random).with_bad(self.bad)
         return [first, self.change(first, random) if self.change else first]
 
-    def _request(self, index: int, requests: int, truths: list[Truth], random: np.random.Generator) -> SimulatedRequest:
+    def _request(self, index: int, requests: int, truths: list[Truth], random: np.random.Generator) -> WorldRequest:
         stage = self.stage(index, requests)
         mix = PROMPT_CLASSES[self.mixes[min(stage, len(self.mixes) - 1)]]
         prompt_class = str(random.choice(mix))
-        return SimulatedRequest(
-            probabilities=self._classified(prompt_class, random),
-            prompt_tokens=int(random.integers(self.prompt_tokens[0], self.prompt_tokens[1] + 1)),
+        probabilities = self._classified(prompt_class, random)
+        prompt_tokens = int(random.integers(self.prompt_tokens[0], self.prompt_tokens[1] + 1))
+        hazards = truths[min(stage, 1)].hazards(prompt_class, draw_offsets(random))
+        return WorldRequest(
+            probabilities=probabilities,
+            prompt_tokens=prompt_tokens,
             rows=self.rows[index * len(self.rows) // requests],
             prompt_class=prompt_class,
             stage=0 if self.shuffled else stage,
-            hazards=truths[min(stage, 1)].hazards(prompt_class, draw_offsets(random)),
-            completion_tokens=int(random.integers(_SHORTEST, MAX_TOKENS + 1)),
+            path=path_of(hazards, int(random.integers(_SHORTEST, MAX_TOKENS + 1))),
         )
 
     def _classified(self, prompt_class: str, random: np.random.Generator) -> ClassProbabilities:
@@ -86,6 +103,31 @@ class Scenario:
         sure = min(_SURE, 1 - self.misclassified)
         rest = (1 - sure) / len(others)
         return ClassProbabilities(PROMPT_CLASSES, tuple(sure if name == seen else rest for name in PROMPT_CLASSES))
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A scenario as an experiment takes it: on a machine, with so many requests a world."""
+
+    scenario: Scenario
+    machine: str
+    requests: int
+
+    @property
+    def name(self) -> str:
+        """The scenario's."""
+        return self.scenario.name
+
+    def world(self, seed: int) -> World:
+        """Draw one."""
+        return self.scenario.world(self.machine, seed, self.requests)
+
+
+def path_of(hazards: Array, tokens: int) -> Path:
+    """Hazards [D, J] that are the same at every place."""
+    drafts, positions = hazards.shape
+    everywhere = np.broadcast_to(hazards[:, None], (drafts, tokens, positions))
+    return Path(everywhere, np.ones((drafts, tokens), dtype=np.bool_))
 
 
 def _redrawn(_truth: Truth, random: np.random.Generator) -> Truth:
@@ -113,6 +155,7 @@ _ALL = (
     Scenario("draft_swapped", change=_swapped),
     Scenario("load_ramp", rows=(1, 2, 4, 8, 16)),
     Scenario("mixed_batch", rows=(8,)),
+    Scenario("answering_load", rows=(16,), arrivals=3.0),
     Scenario("long_contexts", prompt_tokens=(1_500, 4_000)),
     Scenario("wrong_costs", wrong_costs=0.3),
     Scenario("misclassified_20", misclassified=0.2),

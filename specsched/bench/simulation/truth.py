@@ -4,8 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from specsched.bench.simulation.world import DRAFTS, MAX_GAMMA, Array
+from specsched.bench.evaluation.world import Array
+from specsched.bench.simulation.costs import DRAFTS
 from specsched.classify.base import PROMPT_CLASSES
+
+MAX_GAMMA = 8
 
 _LEVELS = (0.2, 0.8, 1.4, -0.8)
 """Logit of the first hazard by draft: .55, .69, .80, .31."""

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from specsched.bench.simulation.experiment import Trials
-from specsched.bench.simulation.run import ARMS
-from specsched.bench.simulation.scores import Trial, windowed_seconds
+from specsched.bench.evaluation.experiment import Trials
+from specsched.bench.evaluation.scores import Trial, windowed_seconds
 from specsched.errors import SetupError
+from specsched.records import NO_DRAFT
 
 
 def plot(trials: Trials, folder: Path) -> list[Path]:
@@ -39,7 +39,7 @@ def _plot_scenario(name: str, policies: Mapping[str, Sequence[Trial]], file: Pat
 def _draw_regret(axis: Any, policies: Mapping[str, Sequence[Trial]]) -> None:
     for name, trials in policies.items():
         ours = np.mean([trial.run.request_seconds for trial in trials], axis=0)
-        best = np.mean([trial.oracles.per_class_and_phase.request_seconds for trial in trials], axis=0)
+        best = np.mean([trial.oracles.per_class_and_phase for trial in trials], axis=0)
         axis.plot((ours - best).cumsum(), label=name)
     axis.set(xlabel="request", ylabel="seconds", title="regret against the best static arm per class and phase")
     axis.legend(fontsize="small")
@@ -51,7 +51,7 @@ def _draw_goodput(axis: Any, policies: Mapping[str, Sequence[Trial]]) -> None:
     best = windowed_seconds([trial.oracles.per_class_and_phase for trial in some])
     axis.plot(plain / best, color="black", linestyle="dashed", label="best static per class and phase")
     for name, trials in policies.items():
-        axis.plot(plain / windowed_seconds([trial.run for trial in trials]), label=name)
+        axis.plot(plain / windowed_seconds([trial.run.request_seconds for trial in trials]), label=name)
     if some[0].drift is not None:
         axis.axvline(some[0].drift, color="grey", linewidth=0.8)
     axis.set(xlabel="request", ylabel="goodput × plain", title="goodput over time")
@@ -61,7 +61,7 @@ def _draw_goodput(axis: Any, policies: Mapping[str, Sequence[Trial]]) -> None:
 def _draw_arms(axis: Any, trials: Sequence[Trial]) -> None:
     rounds = np.sum([trial.run.drafted for trial in trials], axis=0)  # [R, 1 + D]
     shares = (rounds / rounds.sum(1, keepdims=True)).T
-    axis.stackplot(range(len(rounds)), shares, labels=ARMS, alpha=0.7)
+    axis.stackplot(range(len(rounds)), shares, labels=(NO_DRAFT, *trials[0].drafts), alpha=0.7)
     gammas = axis.twinx()
     gammas.plot(np.mean([trial.run.gammas for trial in trials], axis=0), color="black", linewidth=0.8)
     gammas.set_ylabel("mean γ")

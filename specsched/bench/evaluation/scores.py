@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specsched.bench.simulation.oracles import Oracles
-from specsched.bench.simulation.run import Run
-from specsched.bench.simulation.world import Array
+from specsched.bench.evaluation.drive import Run
+from specsched.bench.evaluation.oracles import Oracles
+from specsched.bench.evaluation.world import Array
 
 WINDOW = 25
 """Requests over which "back at 95 %" is read; summed over all seeds."""
@@ -33,6 +33,7 @@ class Trial:
 
     run: Run
     oracles: Oracles
+    drafts: tuple[str, ...]
     drift: int | None
 
 
@@ -47,6 +48,8 @@ class Score:
     over_phase: Estimate
     """Share of the best static arm per class and phase."""
     over_request: Estimate
+    headroom: float
+    """Goodput of the best static arms per class ÷ of the best one for all: what there is to adapt to."""
     requests_to_enough: int
     """First request from which on a window reaches 95 % of the class-and-phase oracle; `NEVER` if none does."""
     requests_to_recover: int | None
@@ -65,6 +68,7 @@ def score(trials: Sequence[Trial]) -> Score:
         _against(trials, lambda oracles: oracles.per_class),
         _against(trials, lambda oracles: oracles.per_class_and_phase),
         _against(trials, lambda oracles: oracles.per_request),
+        sum(t.oracles.static.sum() for t in trials) / sum(t.oracles.per_class.sum() for t in trials),
         _first_enough(phase),
         None if drift is None else _first_enough(phase[drift:]),
         max(trial.run.worst_prefix for trial in trials),
@@ -73,7 +77,7 @@ def score(trials: Sequence[Trial]) -> Score:
 
 def window_ratios(trials: Sequence[Trial]) -> Array:
     """Goodput ÷ that of the class-and-phase oracle, over the `WINDOW` requests from each one on."""
-    ours = windowed_seconds([trial.run for trial in trials])
+    ours = windowed_seconds([trial.run.request_seconds for trial in trials])
     return windowed_seconds([trial.oracles.per_class_and_phase for trial in trials]) / ours
 
 
@@ -84,15 +88,15 @@ def bootstrap(ours: Array, theirs: Array) -> Estimate:
     return Estimate(float(theirs.sum() / ours.sum()), float(low), float(high))
 
 
-def _against(trials: Sequence[Trial], choose: Callable[[Oracles], Run]) -> Estimate:
+def _against(trials: Sequence[Trial], choose: Callable[[Oracles], Array]) -> Estimate:
     """Share of an oracle's goodput; both commit the same tokens, so times say it."""
     ours = np.array([trial.run.seconds for trial in trials])
-    return bootstrap(ours, np.array([choose(trial.oracles).seconds for trial in trials]))
+    return bootstrap(ours, np.array([choose(trial.oracles).sum() for trial in trials]))
 
 
-def windowed_seconds(runs: Sequence[Run]) -> Array:
-    """Seconds of the `WINDOW` requests from each one on, summed over runs."""
-    seconds = np.sum([run.request_seconds for run in runs], axis=0)
+def windowed_seconds(runs: Sequence[Array]) -> Array:
+    """Seconds of the `WINDOW` requests from each one on, summed over runs; each run is [R]."""
+    seconds = np.sum(runs, axis=0)
     return np.convolve(seconds, np.ones(min(WINDOW, len(seconds))), mode="valid")
 
 

@@ -1,4 +1,4 @@
-"""Drive a policy and a round controller through a world, round by round, in simulated time."""
+"""Drive a policy and a round controller through a world, round by round, in the world's own time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,18 +6,17 @@ from statistics import fmean
 
 import numpy as np
 
-from specsched.bench.simulation.row import Row
-from specsched.bench.simulation.world import DRAFTS, MAX_TOKENS, Array, World
+from specsched.bench.evaluation.row import Row
+from specsched.bench.evaluation.world import Array, World
 from specsched.policy.base import Arm, DecisionContext, Observation, Policy, RoundController
 from specsched.policy.cost import CostModel, Group
-from specsched.records import NO_DRAFT, RoundRecord
+from specsched.records import RoundRecord
 
 _NOISE = 0.03
 """Standard deviation of a measured time, relative."""
 _SPIKE_SHARE, _SPIKE = 0.002, 4.0
 """Now and then a round takes several times as long."""
 LEAST_PREFIX_TOKENS = 256
-ARMS = (NO_DRAFT, *DRAFTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Run:
     """What came of it. Times are expected ones: what was measured, less the noise."""
 
     request_seconds: Array
-    """Each request's share of its rounds, [requests]."""
+    """Each request's share of its rounds; where load has a clock, its time from arrival to end, [requests]."""
     request_tokens: Array
     """[requests]."""
     drafted: Array
@@ -46,7 +45,7 @@ class Run:
         return float(self.request_tokens.sum()) / self.seconds
 
 
-class Simulation:
+class Drive:
     """One world, one policy, one worker."""
 
     def __init__(self, world: World, policy: Policy, controller: RoundController) -> None:
@@ -57,10 +56,12 @@ class Simulation:
         self._noise = np.random.default_rng((world.seed, 2))
         self._rows: list[Row] = []
         self._joined = 0
+        self._clock = 0.0
         self._rounds: list[tuple[float, float, float]] = []  # tokens, seconds, plain decoding's for as many
         size = len(world.requests)
         self._seconds, self._tokens, self._gammas = np.zeros(size), np.zeros(size), np.zeros(size)
-        self._drafted = np.zeros((size, len(ARMS)))
+        self._columns = {draft: column for column, draft in enumerate(world.drafts, start=1)}
+        self._drafted = np.zeros((size, 1 + len(world.drafts)))
 
     def run(self) -> Run:
         """Let requests join, play a round, let those that are complete leave."""
@@ -73,6 +74,11 @@ class Simulation:
     def _join(self) -> bool:
         requests = self._world.requests
         while self._joined < len(requests) and len(self._rows) < requests[self._joined].rows:
+            arrival = requests[self._joined].arrival_seconds
+            if arrival is not None and arrival > self._clock:
+                if self._rows:
+                    break
+                self._clock = arrival  # the worker is idle until then
             self._open(self._joined)
             self._joined += 1
         return bool(self._rows)
@@ -81,32 +87,36 @@ class Simulation:
         request = self._world.requests[index]
         context = DecisionContext(
             request.probabilities,
-            sampled=False,
-            coupled=True,
-            drafts=DRAFTS,
+            sampled=request.sampled,
+            coupled=not request.sampled,
+            drafts=self._world.drafts,
             costs=self._world.profiled,
             running_rows=len(self._rows),
             prompt_tokens=request.prompt_tokens,
-            expected_tokens=MAX_TOKENS,
+            expected_tokens=self._world.max_tokens,
         )
-        row = Row(index, request, request.hazards.tolist(), self._world.coins(index))
-        self._controller.begin(row.name, self._policy.decide(context), sampled=False)
+        row = Row.of(self._world, index)
+        self._controller.begin(row.name, self._policy.decide(context), sampled=request.sampled)
         self._rows.append(row)
 
     def _leave(self) -> None:
         for row in [row for row in self._rows if row.done == row.request.completion_tokens]:
             self._controller.end(row.name)
             self._rows.remove(row)
+            if row.request.arrival_seconds is not None:
+                self._seconds[row.index] = self._clock - row.request.arrival_seconds
 
     def _round(self) -> None:
         rows = self._rows
         arms = [row.bounded(arm) for row, arm in zip(rows, self._chosen(), strict=True)]
         context = fmean(row.context for row in rows)
         drafting = {draft: self._drafting(draft, arms, context) for draft in {a.draft_model for a in arms if a.gamma}}
-        verify = self._costs.verify(len(rows) * (max(arm.gamma for arm in arms) + 1), context)
+        width = 1 + max(row.drafted(arm) for row, arm in zip(rows, arms, strict=True))
+        verify = self._costs.verify(len(rows) * width, context)
         measured = {draft: seconds * self._jitter() for draft, seconds in drafting.items()}
         measured_verify = verify * self._jitter()
         seconds = sum(drafting.values()) + verify
+        self._clock += seconds
         committed = 0
         for row, arm in zip(rows, arms, strict=True):
             record = row.play(arm, len(rows), measured.get(arm.draft_model, 0.0), measured_verify)
@@ -134,13 +144,16 @@ class Simulation:
         self._seconds[row.index] += seconds
         self._tokens[row.index] += tokens
         self._gammas[row.index] += arm.gamma
-        self._drafted[row.index, ARMS.index(arm.draft_model)] += 1
+        self._drafted[row.index, self._columns.get(arm.draft_model, 0)] += 1
         return tokens
 
     def _learn(self, row: Row, record: RoundRecord) -> None:
+        request = row.request
         self._controller.observe(row.name, record)
         self._policy.observe(
-            Observation(row.name, row.request.probabilities, sampled=False, coupled=True, round=record)
+            Observation(
+                row.name, request.probabilities, sampled=request.sampled, coupled=not request.sampled, round=record
+            )
         )
 
     def _worst_prefix(self) -> float:

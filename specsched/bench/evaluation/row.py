@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from specsched.bench.simulation.world import DRAFTS, MAX_TOKENS, SimulatedRequest
+from specsched.bench.evaluation.world import World, WorldRequest
 from specsched.policy.base import Arm, RowView
 from specsched.records import NO_DRAFT, RoundRecord
 
@@ -12,12 +12,23 @@ class Row:
     """Its truth, and how far it has come."""
 
     index: int
-    request: SimulatedRequest
-    hazards: list[list[float]]
-    coins: list[list[float]]
+    request: WorldRequest
+    drafts: tuple[str, ...]
+    limit: int
+    """Tokens that its caller asked for."""
+    stands: list[list[int]]
+    """Drafted tokens that stand, by draft and place."""
+    offered: list[list[bool]]
     done: int = 0
     taken_in: dict[str, int] = field(default_factory=dict)
     """Draft → tokens that it has seen."""
+
+    @classmethod
+    def of(cls, world: World, index: int) -> "Row":
+        """Open a request of a world."""
+        request = world.requests[index]
+        stands = request.path.toss(world.coins(index)).tolist()
+        return cls(index, request, world.drafts, world.max_tokens, stands, request.path.offered.tolist())
 
     @property
     def name(self) -> str:
@@ -32,7 +43,7 @@ class Row:
     @property
     def view(self) -> RowView:
         """What a round controller may know of it."""
-        return RowView(self.name, self.context, MAX_TOKENS - self.done)
+        return RowView(self.name, self.context, self.limit - self.done)
 
     def behind(self, draft: str) -> int:
         """Tokens that a draft has yet to take in."""
@@ -40,38 +51,40 @@ class Row:
 
     def bounded(self, arm: Arm) -> Arm:
         """Cut an arm to what it can still take, as an engine does."""
-        gamma = min(arm.gamma, MAX_TOKENS - self.done - 1)
+        gamma = min(arm.gamma, self.limit - self.done - 1)
         return Arm(arm.draft_model, gamma) if gamma > 0 else Arm(NO_DRAFT, 0)
+
+    def drafted(self, arm: Arm) -> int:
+        """Tokens that the draft really proposes."""
+        return arm.gamma if arm.gamma and self.offered[self.drafts.index(arm.draft_model)][self.done] else 0
 
     def play(self, arm: Arm, rows: int, propose_seconds: float, verify_seconds: float) -> RoundRecord:
         """Return what a round with this arm shows; `commit` makes it last."""
-        accepted, left = self._accepted(arm), self.request.completion_tokens - self.done
+        gamma, left = self.drafted(arm), self.request.completion_tokens - self.done
+        stand = min(gamma, self.stands[self.drafts.index(arm.draft_model)][self.done]) if gamma else 0
+        accepted = min(stand, left)
         return RoundRecord(
             draft_model=arm.draft_model,
-            gamma=arm.gamma,
-            num_accepted=min(accepted, left),
+            gamma=gamma,
+            num_accepted=accepted,
             batch_size=rows,
             propose_seconds=propose_seconds,
             verify_seconds=verify_seconds,
-            censored=accepted + 1 > left,
+            censored=stand + 1 > left,
             planned_gamma=arm.gamma,
+            overlaps=self._overlaps(arm, min(stand + 1, gamma, left)),
         )
 
     def commit(self, record: RoundRecord) -> int:
         """Append a round's tokens; returns how many."""
         tokens = min(record.num_accepted + 1, self.request.completion_tokens - self.done)
         self.done += tokens
-        if record.gamma:
+        if record.planned_gamma:
             self.taken_in[record.draft_model] = self.context
         return tokens
 
-    def _accepted(self, arm: Arm) -> int:
-        """Drafted tokens that stand."""
-        if arm.gamma == 0:
-            return 0
-        draft = DRAFTS.index(arm.draft_model)
-        hazards, coins = self.hazards[draft], self.coins[draft]
-        for j in range(arm.gamma):
-            if coins[self.done + j] >= hazards[j]:
-                return j
-        return arm.gamma
+    def _overlaps(self, arm: Arm, positions: int) -> tuple[float, ...]:
+        overlaps = self.request.path.overlaps
+        if overlaps is None or positions == 0:
+            return ()
+        return tuple(overlaps[self.drafts.index(arm.draft_model), self.done, :positions].tolist())
