@@ -273,6 +273,8 @@ class Plan:
     policy: str = "fixed"
     policy_version: str = ""
     scores: tuple[ArmScore, ...] = ()
+    round_settings: str = ""
+    """Of the worker's round controller, as JSON of the `policy` section; empty: the worker's own."""
 
 
 @dataclass(frozen=True, slots=True)

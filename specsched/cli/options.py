@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from specsched.config.load import load_config
+from specsched.config.load import Source
 from specsched.config.tree import Config
 from specsched.pool.manifest import default_manifest
 
@@ -28,12 +28,19 @@ def configuration(
     config: Path | None, *, pool: Path | None = None, address: str | None = None, log_level: str | None = None
 ) -> Config:
     """File, then environment, then options."""
+    return source(config, pool=pool, address=address, log_level=log_level).read()
+
+
+def source(
+    config: Path | None, *, pool: Path | None = None, address: str | None = None, log_level: str | None = None
+) -> Source:
+    """Where a command's configuration comes from, to be read more than once."""
     overrides: dict[tuple[str, str], Any] = {
         ("pool", "manifest"): str(pool) if pool else None,
         ("server", "address"): address,
         ("log", "level"): log_level,
     }
-    return load_config(config, os.environ, overrides)
+    return Source(config, dict(os.environ), overrides)
 
 
 def manifest_of(config: Config) -> Path:

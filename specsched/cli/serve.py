@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from contextlib import AsyncExitStack
+import tempfile
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,17 +11,18 @@ import structlog
 import typer
 
 from specsched.cli.environment import apply, compute_environment
-from specsched.cli.options import ConfigOption, ListenOption, LogOption, PoolOption, configuration, manifest_of
+from specsched.cli.options import ConfigOption, ListenOption, LogOption, PoolOption, configuration, manifest_of, source
 from specsched.cli.output import one_line_errors
 from specsched.config.tree import Config
 from specsched.errors import AddressInUse, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from google.protobuf.descriptor import ServiceDescriptor
     from prometheus_client import CollectorRegistry
 
+    from specsched.config.load import Source
     from specsched.wire.rpc import CallObserver
     from specsched.wire.serving import GrpcServer
     from specsched.worker.launcher import Launcher
@@ -37,26 +39,31 @@ def serve(
 
     from specsched.telemetry.logging import configure_logging
 
-    settings = configuration(config, pool=pool, address=listen, log_level=log_level)
+    origin = source(config, pool=pool, address=listen, log_level=log_level)
+    settings = origin.read()
     configure_logging(settings.log.level, settings.log.format)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a time of creation per series doubles a scrape
-    asyncio.run(_serve(settings, config))
+    asyncio.run(_serve(settings, origin))
 
 
-async def _serve(config: Config, config_file: Path | None) -> None:
+async def _serve(config: Config, origin: "Source") -> None:
     from prometheus_client import CollectorRegistry
 
+    from specsched.cli.reloading import live_parts
     from specsched.cli.sinks import NAMES, acceptance_sinks
     from specsched.cli.wiring import make_scheduler
+    from specsched.config.reload import Reloader
     from specsched.dispatch.grpc import GrpcDispatcher
+    from specsched.pool.manifest import load_pool
     from specsched.server.process import ADMIN, METHODS, TELEMETRY, run_server
+    from specsched.server.reloads import reloads
     from specsched.telemetry.endpoint import metrics_endpoint
     from specsched.telemetry.service_metrics import CallMetrics, ConfigMetrics, SinkMetrics, WorkerMetrics
     from specsched.wire.rpc import CODES
     from specsched.wire.serving import GrpcServer
 
     registry, dispatcher = CollectorRegistry(), GrpcDispatcher()
-    ConfigMetrics(registry, config.sha)
+    configs = ConfigMetrics(registry, config.sha)
     calls = CallMetrics(registry, METHODS, CODES)
     async with AsyncExitStack() as stack:
         server = GrpcServer(
@@ -69,11 +76,13 @@ async def _serve(config: Config, config_file: Path | None) -> None:
         sink = await stack.enter_async_context(acceptance_sinks(config.telemetry, SinkMetrics(registry, NAMES)))
         # Before any worker starts: a bad pool ends it here.
         scheduler = make_scheduler(config, manifest_of(config), dispatcher, registry, sink)
+        reloader = Reloader(origin, config, live_parts(scheduler, load_pool(manifest_of(config))), configs.reloaded)
         names, failed = {address: address for address in config.workers.addresses}, _never
         if not names:
-            launcher = await stack.enter_async_context(_launcher(config, config_file, registry))
+            launcher = await stack.enter_async_context(_launcher(config, stack.enter_context(_kept(config)), registry))
             names, failed = launcher.names, launcher.failed
         await stack.enter_async_context(dispatcher.connect(tuple(names), WorkerMetrics(registry, names).changed))
+        await stack.enter_async_context(reloads(reloader, origin.path if config.admin.watch_config else None))
         await run_server(
             server,
             scheduler,
@@ -108,7 +117,18 @@ def _operators_server(
     return [server]
 
 
-def _launcher(config: Config, config_file: Path | None, registry: "CollectorRegistry") -> "Launcher":
+@contextmanager
+def _kept(config: Config) -> "Iterator[Path]":
+    """Write down what the service started with: a worker that starts again must not meet a file that was changed."""
+    from specsched.config.changes import as_yaml, shown
+
+    with tempfile.TemporaryDirectory(prefix="specsched-") as folder:  # nobody else may enter it
+        file = Path(folder, "specsched.yaml")
+        file.write_text(as_yaml(shown(config)), encoding="utf-8")
+        yield file
+
+
+def _launcher(config: Config, config_file: Path, registry: "CollectorRegistry") -> "Launcher":
     """Make what keeps this host's workers alive."""
     from specsched.cli.wiring import worker_command
     from specsched.telemetry.service_metrics import RestartMetrics

@@ -1,35 +1,43 @@
 """Putting the parts together: configuration in, schedulers and engines out."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import structlog
 from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
 
 from specsched.classify.base import Classifier
 from specsched.classify.fake import FixedClassifier
 from specsched.classify.linear import LinearClassifier
+from specsched.config.reload import refusal
+from specsched.config.sections.policy import Policy as PolicySection
 from specsched.config.tree import Config
 from specsched.dispatch.base import Dispatcher
 from specsched.engine.base import EngineCore
-from specsched.errors import ConfigError
-from specsched.policy.base import Policy, RoundController
+from specsched.errors import Violation
+from specsched.policy.base import RoundController
 from specsched.policy.kinds import KINDS, Choices
 from specsched.policy.memory import NullStore
 from specsched.policy.settings import PolicySettings
 from specsched.policy.sqlite import SqliteStore
+from specsched.policy.succession import Succession
 from specsched.pool.manifest import Pool, load_pool
 from specsched.records import NO_DRAFT, AcceptanceRecord, CostGrid
 from specsched.scheduler.admission import Admission
 from specsched.scheduler.reading import Reader
 from specsched.scheduler.resume import ResumeLimits
 from specsched.scheduler.scheduler import Parts, Scheduler
+from specsched.scheduler.snapshot import Snapshot
 from specsched.telemetry.base import Meter, NullMeter
 from specsched.telemetry.metrics import SchedulerMetrics
 from specsched.telemetry.sinks.base import NullSink, Sink
 from specsched.text.tokenizer import Tokenizer
+
+log = structlog.get_logger()
 
 
 def make_scheduler(
@@ -59,14 +67,13 @@ def make_scheduler(
         Parts(
             tokenizer=tokenizer,
             reader=Reader(tokenizer, classifier),
-            policy=make_policy(config, pool, classifier),
+            snapshot=make_snapshot(config, pool, classifier.classes),
             admission=Admission(config.admission.max_requests, config.admission.max_outstanding_tokens),
             dispatcher=dispatcher,
             resume_limits=ResumeLimits(config.workers.max_resumes, config.workers.start_timeout_seconds),
             meter=NullMeter() if registry is None else _metrics(config, pool, classifier, registry),
             sink=NullSink() if sink is None else sink,
             store=SqliteStore(Path(config.store.path)) if config.store.path else NullStore(),
-            config_sha=config.sha,
         )
     )
 
@@ -85,22 +92,50 @@ def make_classifier(config: Config, pool: Pool) -> Classifier:
     return LinearClassifier.load(pool.classifier)
 
 
-def make_policy(config: Config, pool: Pool, classifier: Classifier) -> Policy:
-    """Build the policy that the configuration names.
+def make_snapshot(config: Config, pool: Pool, known_classes: tuple[str, ...]) -> Snapshot:
+    """Check the policy that a configuration names against the pool, and build it.
+
+    Args:
+        config: Of the service.
+        pool: That runs.
+        known_classes: Of the classifier.
 
     Raises:
-        ConfigError: its draft is not named, or not in the pool.
+        ConfigError: every draft that is not in the pool, or not named where one is needed.
     """
-    kind = KINDS[config.policy.kind]
-    if kind.needs_draft:
-        _check_draft(config, [draft.id for draft in pool.drafts])
-    versions = {draft.id: draft.sha256 or "" for draft in pool.drafts}
-    return kind.policy(replace(_choices(config), versions=versions), classifier.classes)
+    section = config.policy
+    violations = list(_unfit(section, [draft.id for draft in pool.drafts]))
+    if violations:
+        raise refusal(violations)
+    choices = replace(_choices(section), versions={draft.id: draft.sha256 or "" for draft in pool.drafts})
+    classes = section.prompt_classes or known_classes
+    make_policy = partial(KINDS[section.kind].policy, choices, classes)
+    return Snapshot(
+        policy=make_policy(),
+        make_policy=make_policy,
+        prompt_classes=classes,
+        round_settings=section.model_dump_json(),
+        disabled_drafts=frozenset(section.disabled_drafts),
+        config_sha=config.sha,
+    )
 
 
 def make_controller(config: Config) -> Callable[[CostGrid], RoundController]:
     """Return what builds a worker's round controller from its profiled costs."""
-    return partial(KINDS[config.policy.kind].controller, _choices(config))
+    return lambda costs: Succession(lambda settings: _controller(_section_of(settings, config.policy), costs))
+
+
+def _controller(section: PolicySection, costs: CostGrid) -> RoundController:
+    return KINDS[section.kind].controller(_choices(section), costs)
+
+
+def _section_of(settings: str, own: PolicySection) -> PolicySection:
+    """Read the settings that came with a plan; a scheduler of another version may say what is unknown here."""
+    try:
+        return PolicySection.model_validate_json(settings) if settings else own
+    except ValidationError as error:
+        log.warning("round_settings_unreadable", errors=error.error_count())
+        return own
 
 
 def make_engine(
@@ -130,10 +165,16 @@ def worker_command(config_file: Path | None, manifest: Path) -> Callable[[str, s
     return lambda worker_id, address: [*common, "--listen", address, "--id", worker_id]
 
 
-def _choices(config: Config) -> Choices:
-    section = config.policy
+def _choices(section: PolicySection) -> Choices:
     return Choices(
-        PolicySettings(max_gamma=section.max_gamma),
+        PolicySettings(
+            max_gamma=section.max_gamma,
+            prior_strength=section.prior_strength_counts,
+            forgetting=section.forgetting_factor,
+            slowdown=section.guard_slowdown_share,
+            guard_start_tokens=section.guard_start_tokens,
+            guard_cap_tokens=section.guard_cap_tokens,
+        ),
         draft_model=section.draft_model or NO_DRAFT,
         gamma=section.gamma,
         batch_table=section.batch_table,
@@ -141,9 +182,13 @@ def _choices(config: Config) -> Choices:
     )
 
 
-def _check_draft(config: Config, known: list[str]) -> None:
-    section = config.policy
-    if section.draft_model is None:
-        raise ConfigError(f"policy.draft_model: kind {section.kind} needs one of {', '.join(known)}")
-    if section.draft_model not in known:
-        raise ConfigError(f"policy.draft_model: {section.draft_model!r} is none of {', '.join(known)}")
+def _unfit(section: PolicySection, known: list[str]) -> Iterator[Violation]:
+    """What a policy names that the pool does not have."""
+    named, pool = section.draft_model, ", ".join(known) or "no drafts"
+    if KINDS[section.kind].needs_draft and named is None:
+        yield Violation("policy.draft_model", f"kind {section.kind} needs one of {pool}")
+    elif KINDS[section.kind].needs_draft and named not in known:
+        yield Violation("policy.draft_model", f"{named!r} is none of {pool}")
+    for draft in section.disabled_drafts:
+        if draft not in known:
+            yield Violation("policy.disabled_drafts", f"{draft!r} is none of {pool}")

@@ -106,3 +106,12 @@ class RoundController(Protocol):
     def end(self, request_id: str) -> None:
         """Forget a row."""
         ...
+
+
+@runtime_checkable
+class Heir(Protocol):
+    """A round controller that takes over what another one has learnt of their worker."""
+
+    def inherit(self, before: RoundController) -> None:
+        """Take over from the controller of other settings; one of another kind may have nothing to give."""
+        ...

@@ -25,6 +25,10 @@ class Admission:
         self.requests = 0
         self.tokens = 0
 
+    def limit(self, max_requests: int, max_outstanding_tokens: int) -> None:
+        """Take other limits; what is admitted stays."""
+        self._max_requests, self._max_tokens = max_requests, max_outstanding_tokens
+
     @contextmanager
     def room(self, tokens: int) -> Iterator[None]:
         """Hold room for a request of so many tokens, prompt and completion together.

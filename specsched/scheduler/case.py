@@ -1,11 +1,12 @@
 """A request once it is decided: what was asked, read and chosen, and what rounds cost where it will run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from specsched.policy.base import Observation
 from specsched.policy.cost import CostModel
 from specsched.records import Decision, DecisionRecord, Job, Request, RoundRecord
 from specsched.scheduler.reading import Reading
+from specsched.scheduler.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class Case:
     decision: Decision
     logged: DecisionRecord
     """The decision, with all that it was made from."""
+    snapshot: Snapshot
+    """That it was decided under."""
     costs: CostModel | None
     """Of the worker that it was decided for; None where that has profiled nothing."""
 
@@ -32,7 +35,7 @@ class Case:
             request_id=self.request.request_id,
             prompt_ids=self.reading.token_ids,
             sampling=self.request.sampling,
-            plan=self.decision.plan,
+            plan=replace(self.decision.plan, round_settings=self.snapshot.round_settings),
             noise_seed=noise_seed,
             max_tokens=stopping.max_tokens,
             min_tokens=stopping.min_tokens,

@@ -18,6 +18,10 @@ class Observer:
         self._logbook = logbook
         self._speed = Speed(meter)
 
+    def follow(self, policy: Policy) -> None:
+        """Let another policy learn, also from the rounds of requests that began under the one before."""
+        self._policy = policy
+
     def observe(self, case: Case, account: Account, delta: TextChunk, worker_id: str, now: float) -> None:
         """Take in one chunk, as it came from a worker."""
         if account.add(now, delta):

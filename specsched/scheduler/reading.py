@@ -52,7 +52,8 @@ class Reader:
             ids = prompt.token_ids
             text = said = self._decoded(ids)
         if request.prompt_class is not None:
-            return Reading(ids, text, ClassProbabilities.certain(request.prompt_class, self.prompt_classes))
+            known = tuple(dict.fromkeys((*self.prompt_classes, request.prompt_class)))  # it may be the policy's own
+            return Reading(ids, text, ClassProbabilities.certain(request.prompt_class, known))
         started = self._clock()
         classes = self._classifier.classify(said)
         return Reading(ids, text, classes, self._clock() - started)

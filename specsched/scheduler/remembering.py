@@ -1,11 +1,12 @@
 """What the policy learns, kept: taken up at start, written every second, and once more at the end."""
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
 from specsched.policy.base import Policy
-from specsched.policy.memory import Learner, Store
+from specsched.policy.memory import Cell, Learner, Store
 
 log = structlog.get_logger()
 
@@ -20,16 +21,32 @@ class Memory:
         self._learner = policy if isinstance(policy, Learner) else None
         self._store = store
         self._seconds = seconds
+        self._policies = 0
+        self._idle = store.load()
+        """What was learnt before a policy came that learns nothing."""
         if self._learner is not None:
-            cells = store.load()
-            self._learner.restore(cells)
-            if cells:
-                log.info("learned_state_restored", cells=len(cells))
-        self._saved = self._revision
+            self._learner.restore(self._idle)
+            if self._idle:
+                log.info("learned_state_restored", cells=len(self._idle))
+        self._saved = self._state
 
     @property
-    def _revision(self) -> int:
-        return 0 if self._learner is None else self._learner.revision
+    def cells(self) -> tuple[Cell, ...]:
+        """All that is learnt, also while a policy is in force that learns nothing."""
+        return self._idle if self._learner is None else self._learner.export()
+
+    def hand_over(self, policy: Policy, cells: Sequence[Cell]) -> None:
+        """Go on with another policy, which takes these cells up. One that learns nothing leaves them as they are."""
+        self._learner = policy if isinstance(policy, Learner) else None
+        self._idle = tuple(cells)
+        if self._learner is not None:
+            self._learner.restore(cells)
+        self._policies += 1
+
+    @property
+    def _state(self) -> tuple[int, int]:
+        """Differs whenever the cells do."""
+        return self._policies, 0 if self._learner is None else self._learner.revision
 
     async def keep(self) -> None:
         """Save for ever; a crash loses what came since the last second."""
@@ -39,13 +56,13 @@ class Memory:
 
     async def save(self) -> None:
         """Save what is new. A store that fails is said and tried again; no request notices."""
-        revision = self._revision
-        if self._learner is None or revision == self._saved:
+        state = self._state
+        if state == self._saved:
             return
-        cells = self._learner.export()
+        cells = self.cells
         try:
             await asyncio.to_thread(self._store.save, cells)
         except Exception as error:  # noqa: BLE001 - disk full, file gone, database locked: the service goes on
             log.warning("store_failed", error=str(error))
         else:
-            self._saved = revision
+            self._saved = state

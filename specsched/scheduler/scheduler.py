@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -11,9 +11,9 @@ import structlog
 
 from specsched.dispatch.base import Dispatcher
 from specsched.errors import SpecschedError, Unavailable
-from specsched.policy.base import DecisionContext, Policy
+from specsched.policy.base import DecisionContext
 from specsched.policy.cost import CostModel
-from specsched.policy.memory import NullStore, Store
+from specsched.policy.memory import Cell, NullStore, Store
 from specsched.records import (
     AcceptanceRecord,
     Completion,
@@ -35,6 +35,7 @@ from specsched.scheduler.reading import Reader, Reading
 from specsched.scheduler.remembering import Memory
 from specsched.scheduler.resume import ResumeLimits, execute_resumed
 from specsched.scheduler.running import Running, until
+from specsched.scheduler.snapshot import Snapshot
 from specsched.telemetry.base import Meter, NullMeter
 from specsched.telemetry.sinks.base import NullSink, Sink
 from specsched.text.stream import TextStream
@@ -51,14 +52,14 @@ class Parts:
 
     tokenizer: Tokenizer
     reader: Reader
-    policy: Policy
+    snapshot: Snapshot
+    """In force until another one is adopted."""
     admission: Admission
     dispatcher: Dispatcher
     resume_limits: ResumeLimits = field(default_factory=ResumeLimits)
     meter: Meter = field(default_factory=NullMeter)
     sink: Sink[AcceptanceRecord] = field(default_factory=NullSink)
     store: Store = field(default_factory=NullStore)
-    config_sha: str = ""
     clock: Callable[[], float] = time.monotonic
     draw_seed: Callable[[], int] = lambda: secrets.randbits(64)
 
@@ -70,13 +71,45 @@ class Scheduler:
         self._parts = parts
         self._running = Running()
         self._logbook = Logbook(parts.sink)
-        self._observer = Observer(parts.policy, parts.meter, self._logbook)
-        self._memory = Memory(parts.policy, parts.store)
+        self._snapshot = parts.snapshot
+        self._observer = Observer(parts.snapshot.policy, parts.meter, self._logbook)
+        self._memory = Memory(parts.snapshot.policy, parts.store)
 
     @property
     def prompt_classes(self) -> tuple[str, ...]:
         """Classes that callers may name."""
+        return self._snapshot.prompt_classes
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """Classes that the classifier tells apart."""
         return self._parts.reader.prompt_classes
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What requests that arrive now are decided under."""
+        return self._snapshot
+
+    @property
+    def learnt(self) -> tuple[Cell, ...]:
+        """All that the policies have learnt."""
+        return self._memory.cells
+
+    def adopt(self, snapshot: Snapshot, learnt: Sequence[Cell] | None = None) -> None:
+        """Decide under another snapshot from now on. Requests that run keep theirs, and what they do is learnt from.
+
+        Args:
+            snapshot: Takes the place of the one in force.
+            learnt: What its policy knows; None: all that is known. Nothing changes for a policy that stays.
+        """
+        if snapshot.policy is not self._snapshot.policy:
+            self._memory.hand_over(snapshot.policy, self.learnt if learnt is None else learnt)
+            self._observer.follow(snapshot.policy)
+        self._snapshot = snapshot
+
+    def limit(self, max_requests: int, max_outstanding_tokens: int) -> None:
+        """Admit by other limits from now on."""
+        self._parts.admission.limit(max_requests, max_outstanding_tokens)
 
     @property
     def running(self) -> int:
@@ -199,6 +232,7 @@ class Scheduler:
     async def _decide(self, request: Request, *, explain: bool = False) -> Case:
         """Classify, then decide."""
         reading = await self._read(request)
+        snapshot = self._snapshot
         worker, load = self._next_worker()
         request = _within(request, len(reading.token_ids), worker)
         context = DecisionContext(
@@ -215,11 +249,12 @@ class Scheduler:
             explain=explain,
         )
         started = self._parts.clock()
-        plan = self._parts.policy.decide(context)
-        decision = Decision(reading.class_probabilities, plan, self._parts.config_sha)
+        plan = snapshot.policy.decide(context)
+        decision = Decision(reading.class_probabilities, plan, snapshot.config_sha)
         self._parts.meter.decided(decision, self._parts.clock() - started)
         logged = self._logbook.decided(request.request_id, context, decision, worker)
-        return Case(request, reading, decision, logged, CostModel(worker.costs) if worker.costs.verify else None)
+        costs = CostModel(worker.costs) if worker.costs.verify else None
+        return Case(request, reading, decision, logged, snapshot, costs)
 
     def _next_worker(self) -> tuple[WorkerInfo, WorkerLoad]:
         loads = {load.worker_id: load for load in self._parts.dispatcher.loads()}

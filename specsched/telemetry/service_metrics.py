@@ -5,7 +5,9 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-RELOAD_RESULTS = ("applied", "unchanged", "refused")
+from specsched.config.reload import Result
+
+RELOAD_RESULTS = tuple(Result)
 """How a reload ends."""
 
 _CALL = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -104,6 +106,7 @@ class ConfigMetrics:
         """Say which configuration is in force."""
         self._info.info({"sha": sha})
 
-    def reloaded(self, result: str) -> None:
-        """Count a reload, by one of RELOAD_RESULTS."""
+    def reloaded(self, result: str, sha: str) -> None:
+        """Count a reload, by one of RELOAD_RESULTS; `sha` is in force after it."""
         self._reloads.labels(result).inc()
+        self.in_force(sha)

@@ -415,6 +415,7 @@ class Plan(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     SCORES_FIELD_NUMBER: _builtins.int
+    ROUND_SETTINGS_FIELD_NUMBER: _builtins.int
     draft_model: _builtins.str
     """The first draft; "none" for plain decoding."""
     gamma: _builtins.int
@@ -433,6 +434,8 @@ class Plan(_message.Message):
     """Kind of the policy."""
     policy_version: _builtins.str
     """Version of what the policy knew."""
+    round_settings: _builtins.str
+    """Settings of the worker's round controller, as JSON; empty: the worker's own."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
         """Drafts that the round controller may use, with their priors."""
@@ -455,10 +458,11 @@ class Plan(_message.Message):
         policy: _builtins.str = ...,
         policy_version: _builtins.str = ...,
         scores: _abc.Iterable[Global___ArmScore] | None = ...,
+        round_settings: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "draft_model", b"draft_model", "explored", b"explored", "gamma", b"gamma", "max_gamma", b"max_gamma", "pinned", b"pinned", "policy", b"policy", "policy_version", b"policy_version", "propensity", b"propensity", "scores", b"scores", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "draft_model", b"draft_model", "explored", b"explored", "gamma", b"gamma", "max_gamma", b"max_gamma", "pinned", b"pinned", "policy", b"policy", "policy_version", b"policy_version", "propensity", b"propensity", "round_settings", b"round_settings", "scores", b"scores", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

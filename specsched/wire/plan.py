@@ -18,6 +18,7 @@ def plan_to_proto(plan: Plan, *, scores: bool = False) -> common_pb2.Plan:
         policy=plan.policy,
         policy_version=plan.policy_version,
         scores=[_score_to_proto(score) for score in plan.scores] if scores else [],
+        round_settings=plan.round_settings,
     )
 
 
@@ -38,6 +39,7 @@ def plan_from_proto(message: common_pb2.Plan) -> Plan:
         policy=message.policy,
         policy_version=message.policy_version,
         scores=tuple(_score_from_proto(score) for score in message.scores),
+        round_settings=message.round_settings,
     )
 
 

@@ -33,7 +33,7 @@ from specsched.wire.rpc import CODES
 from specsched.wire.serving import GrpcServer
 from specsched.worker.launcher import Backoff, Launcher
 from tests.helpers.pools import save_pool
-from tests.helpers.service import ROOT, ask, scripted_command, scripted_tokens
+from tests.helpers.service import ROOT, ask, scripted_command, scripted_tokens, snapshot_of
 from tests.helpers.text import byte_tokenizer
 
 ROUND_SECONDS = 0.005
@@ -88,7 +88,7 @@ async def metered_service(folder):
     parts = Parts(
         tokenizer=tokenizer,
         reader=Reader(tokenizer, classifier),
-        policy=FixedPolicy("draft", 2),
+        snapshot=snapshot_of(FixedPolicy("draft", 2)),
         admission=Admission(1, 10_000),
         dispatcher=dispatcher,
         meter=SchedulerMetrics(registry, ("draft", "ngram"), classifier.classes, 2),

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from specsched.classify.base import PROMPT_CLASSES
 from specsched.classify.fake import FixedClassifier
 from specsched.client import Client
 from specsched.dispatch.base import Dispatcher
@@ -21,12 +22,18 @@ from specsched.scheduler.admission import Admission
 from specsched.scheduler.reading import Reader
 from specsched.scheduler.resume import ResumeLimits
 from specsched.scheduler.scheduler import Parts, Scheduler
+from specsched.scheduler.snapshot import Snapshot
 from specsched.server.process import run_server
 from specsched.wire.serving import GrpcServer
 from specsched.worker.launcher import Backoff, Launcher
 from tests.helpers.text import byte_tokenizer
 
 ROOT = Path(__file__).parents[2]
+
+
+def snapshot_of(policy: Policy, **fields) -> Snapshot:
+    """A snapshot of one policy."""
+    return Snapshot(policy, lambda: policy, fields.pop("prompt_classes", PROMPT_CLASSES), **fields)
 
 
 def parts_over(
@@ -37,11 +44,10 @@ def parts_over(
     return Parts(
         tokenizer=tokenizer,
         reader=Reader(tokenizer, FixedClassifier()),
-        policy=policy or FixedPolicy("draft", 2),
+        snapshot=snapshot_of(policy or FixedPolicy("draft", 2), config_sha="test"),
         admission=Admission(max_requests, max_tokens),
         dispatcher=dispatcher,
         resume_limits=ResumeLimits(max_resumes=3, wait_seconds=20.0),
-        config_sha="test",
     )
 
 

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from specsched.classify.fake import FixedClassifier
-from specsched.cli.wiring import make_controller, make_policy
+from specsched.cli.wiring import make_controller, make_snapshot
 from specsched.config.sections.policy import Kind, Policy
 from specsched.config.tree import Config
 from specsched.errors import ConfigError
@@ -32,7 +32,7 @@ def test_the_configuration_names_the_kinds_that_there_are():
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_a_kind_decides_and_plays_its_plan(kind):
     classifier = FixedClassifier()
-    policy = make_policy(config(kind), POOL, classifier)
+    policy = make_snapshot(config(kind), POOL, classifier.classes).policy
     controller = make_controller(config(kind))(grid())
     pi = classifier.classify("")
     plan = policy.decide(DecisionContext(pi, sampled=False, coupled=True, drafts=("good", "bad"), costs=grid()))
@@ -48,11 +48,11 @@ def test_a_kind_decides_and_plays_its_plan(kind):
 @pytest.mark.parametrize(("draft", "told"), [(None, "needs one of good, bad"), ("ugly", "'ugly' is none of good, bad")])
 def test_a_missing_draft_is_refused_by_its_field(kind, draft, told):
     with pytest.raises(ConfigError, match=r"^policy\.draft_model: ") as refused:
-        make_policy(config(kind, draft), POOL, FixedClassifier())
+        make_snapshot(config(kind, draft), POOL, FixedClassifier().classes)
     assert told in str(refused.value)
 
 
 def test_kinds_that_choose_among_all_drafts_need_none_named():
     assert set(KINDS) - set(NEEDY) == {"adaptive", "plain", "ucbspec"}
     for kind in set(KINDS) - set(NEEDY):
-        make_policy(config(kind, None), POOL, FixedClassifier())
+        make_snapshot(config(kind, None), POOL, FixedClassifier().classes)

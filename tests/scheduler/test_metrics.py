@@ -25,7 +25,7 @@ from specsched.scheduler.admission import Admission
 from specsched.scheduler.reading import Reader
 from specsched.scheduler.scheduler import Parts, Scheduler
 from specsched.scheduler.speed import Ratio, Speed
-from tests.helpers.service import ask
+from tests.helpers.service import ask, snapshot_of
 from tests.helpers.text import byte_tokenizer
 
 PROFILED = replace(FAKE_WORKER, costs=CostGrid(1, (CostPoint(1, 64, 0.25), CostPoint(8, 64, 0.25)), ()))
@@ -61,7 +61,7 @@ def metered(dispatcher, meter, *, clock=None, max_requests=8, max_tokens=100_000
         Parts(
             tokenizer=tokenizer,
             reader=Reader(tokenizer, FixedClassifier((0.25, 0.75), ("chat", "code")), clock),
-            policy=FixedPolicy("draft", 2),
+            snapshot=snapshot_of(FixedPolicy("draft", 2)),
             admission=Admission(max_requests, max_tokens),
             dispatcher=dispatcher,
             meter=meter,

@@ -163,8 +163,7 @@ def test_workers_are_down_until_they_are_up(registry: CollectorRegistry) -> None
 def test_the_configuration_is_named(registry: CollectorRegistry) -> None:
     config = ConfigMetrics(registry, "abc")
     assert samples(registry) == {"config_info/abc": 1}
-    config.in_force("def")
-    config.reloaded("refused")
+    config.reloaded("refused", "def")
     assert samples(registry) == {"config_info/def": 1, "config_reloads_total/refused": 1}
     zeros = [registry.get_sample_value("specsched_config_reloads_total", {"result": each}) for each in RELOAD_RESULTS]
     assert sorted(value for value in zeros if value is not None) == [0, 0, 1]

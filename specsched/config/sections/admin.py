@@ -11,3 +11,4 @@ class Admin(Section):
     address: str | None = Field(
         default="127.0.0.1:50072", description="host:port or unix:PATH; port 0 takes a free one; null: nothing listens."
     )
+    watch_config: bool = Field(default=True, description="Whether the file is read again when its content changes.")

@@ -23,4 +23,23 @@ class Policy(Section):
         description="For kind batch_table: largest batch of each bracket and its lookahead; beyond the last it is 0.",
     )
     max_gamma: int = Field(default=8, ge=1, le=64, description="Largest lookahead that any policy uses.")
+    prior_strength_counts: float = Field(
+        default=10.0,
+        gt=0,
+        description="Pseudo-counts with which a class takes after the others of its draft, at first.",
+    )
+    forgetting_factor: float = Field(
+        default=0.9995, gt=0, le=1, description="What is left of a class's evidence after a round of that class."
+    )
+    guard_slowdown_share: float = Field(
+        default=0.02, gt=0, lt=1, description="How much slower than plain decoding the guard lets a worker become."
+    )
+    guard_start_tokens: float = Field(default=20.0, ge=0, description="Credit that a worker's guard starts with.")
+    guard_cap_tokens: float = Field(default=2_000.0, ge=1, description="Credit that a worker's guard saves at most.")
+    disabled_drafts: tuple[str, ...] = Field(default=(), description="Drafts that no round uses.")
+    prompt_classes: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Classes that are told apart and that callers may name; unset: the classifier's.",
+    )
     seed: int = Field(default=0, description="Of all draws that the policy makes.")

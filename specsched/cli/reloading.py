@@ -1,0 +1,44 @@
+"""Which parts of a service take new settings while it runs, and what each makes of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from specsched.cli.wiring import make_snapshot
+from specsched.config.reload import Commit, Part
+from specsched.config.tree import Config
+from specsched.pool.manifest import Pool
+from specsched.scheduler.scheduler import Scheduler
+from specsched.scheduler.snapshot import Snapshot
+from specsched.telemetry.logging import configure_logging
+
+
+def live_parts(scheduler: Scheduler, pool: Pool) -> tuple[Part, ...]:
+    """Every part of a service that a reload reaches; what a configuration names is checked against the pool."""
+    return (_policy(scheduler, pool), _admission(scheduler), _logging)
+
+
+def _policy(scheduler: Scheduler, pool: Pool) -> Part:
+    def prepare(config: Config) -> Commit:
+        return partial(_adopt, scheduler, make_snapshot(config, pool, scheduler.known_classes))
+
+    return prepare
+
+
+def _adopt(scheduler: Scheduler, wanted: Snapshot) -> None:
+    """A policy whose settings stay goes on: it knows more than its evidence, and its draws do not begin again."""
+    now = scheduler.snapshot
+    same = wanted.round_settings == now.round_settings
+    scheduler.adopt(replace(wanted, policy=now.policy) if same else wanted)
+
+
+def _admission(scheduler: Scheduler) -> Part:
+    def prepare(config: Config) -> Commit:
+        section = config.admission
+        return partial(scheduler.limit, section.max_requests, section.max_outstanding_tokens)
+
+    return prepare
+
+
+def _logging(config: Config) -> Callable[[], None]:
+    return partial(configure_logging, config.log.level, config.log.format)

@@ -1,0 +1,74 @@
+"""Rows keep the round controller of the settings that they began with, while others begin under new ones.
+
+The settings of a worker's rounds travel with each plan: a worker that restarts, or serves several schedulers, needs to
+be told nothing. While two settings are in force each controller sees its own rows alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from specsched.policy.base import Arm, Heir, RoundController, RowView
+from specsched.records import Plan, RoundRecord
+
+MakeController = Callable[[str], RoundController]
+"""From a plan's `round_settings`; empty ones are the worker's own."""
+
+
+@dataclass(eq=False, slots=True)
+class _Reign:
+    """One controller and the rows that follow it."""
+
+    controller: RoundController
+    rows: set[str] = field(default_factory=set)
+
+
+class Succession:
+    """A round controller made of one per settings. The newest inherits what the one before has learnt of its worker."""
+
+    def __init__(self, make: MakeController) -> None:
+        """Begin with the worker's own settings."""
+        self._make = make
+        self._newest = ""
+        self._reigns = {"": _Reign(make(""))}
+        self._of_row: dict[str, _Reign] = {}
+
+    def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:
+        """Take a row with its plan, under its plan's settings."""
+        reign = self._of_row[request_id] = self._reign(plan.round_settings)
+        reign.rows.add(request_id)
+        reign.controller.begin(request_id, plan, sampled=sampled)
+
+    def choose(self, rows: Sequence[RowView]) -> list[Arm]:
+        """Have every controller choose for its own rows."""
+        chosen: dict[str, Arm] = {}
+        for reign in self._reigns.values():
+            own = [row for row in rows if row.request_id in reign.rows]
+            if own:
+                chosen.update(zip((row.request_id for row in own), reign.controller.choose(own), strict=True))
+        return [chosen[row.request_id] for row in rows]
+
+    def observe(self, request_id: str, round_record: RoundRecord) -> None:
+        """Learn from the row's round."""
+        self._of_row[request_id].controller.observe(request_id, round_record)
+
+    def end(self, request_id: str) -> None:
+        """Forget a row, and settings that nobody follows any more."""
+        reign = self._of_row.pop(request_id, None)
+        if reign is not None:
+            reign.rows.discard(request_id)
+            reign.controller.end(request_id)
+            self._retire()
+
+    def _reign(self, settings: str) -> _Reign:
+        if settings not in self._reigns:
+            controller, before = self._make(settings), self._reigns[self._newest].controller
+            if isinstance(controller, Heir):
+                controller.inherit(before)
+            self._reigns[settings] = _Reign(controller)
+        self._newest = settings
+        self._retire()
+        return self._reigns[settings]
+
+    def _retire(self) -> None:
+        for settings in [each for each, reign in self._reigns.items() if not reign.rows and each != self._newest]:
+            del self._reigns[settings]
