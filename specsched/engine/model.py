@@ -1,6 +1,6 @@
 """A causal language model over ragged rows: the models are transformers', the batching is ours."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from specsched.engine.attention import NAME, causal_mask
 from specsched.engine.kv import KVRow, RaggedKV, Window
+from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.layout import lay_out_by_column
 from specsched.engine.support import check_supported
 
@@ -19,7 +20,13 @@ class LanguageModel:
     """Network and KV of one model. A forward writes KV but lengthens no row; `KVRow.length` belongs to the caller."""
 
     def __init__(
-        self, network: PreTrainedModel, model_id: str, *, max_rows: int, vocab_size: int | None = None
+        self,
+        network: PreTrainedModel,
+        model_id: str,
+        *,
+        max_rows: int,
+        vocab_size: int | None = None,
+        make_kv: Callable[[int, int], RaggedKV] = RectangularKV,
     ) -> None:
         """Wrap a network.
 
@@ -29,6 +36,7 @@ class LanguageModel:
             model_id: For error messages.
             max_rows: Rows that may be open at once.
             vocab_size: Width of the logits; the network's own is cut or filled with -inf to it.
+            make_kv: Makes its storage from the numbers of layers and of rows.
 
         Raises:
             UnsupportedModel: its state cannot be rolled back.
@@ -47,7 +55,7 @@ class LanguageModel:
         self.dtype: torch.dtype = network.dtype
         self._network = network.eval()
         self._windows = _sliding_windows(config)
-        self.kv = RaggedKV(config.num_hidden_layers, max_rows)
+        self.kv = make_kv(config.num_hidden_layers, max_rows)
 
     def memory_bytes(self) -> int:
         """Bytes of the weights."""

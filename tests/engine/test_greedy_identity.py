@@ -1,6 +1,6 @@
 """Proof 1: greedy output is the target's alone, token by token. The reference is transformers' generate()."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -10,6 +10,9 @@ from transformers import PreTrainedModel
 
 from specsched.engine import engine as engine_module
 from specsched.engine.engine import Engine
+from specsched.engine.kv import RaggedKV
+from specsched.engine.kv.blocks import BlockKV
+from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.settings import EngineSettings
 from specsched.engine.verify import Verdict, verify
 from specsched.policy.base import Arm
@@ -68,11 +71,14 @@ def drafts_of(network: PreTrainedModel) -> dict[str, PreTrainedModel]:
     return {"d": perturbed(network, 0.03, seed=1), "other": perturbed(network, 0.1, seed=2)}
 
 
+@pytest.mark.parametrize("make_kv", [RectangularKV, BlockKV])
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_every_architecture_batch_of_eight_with_restless_arms(kind: str) -> None:
+def test_every_architecture_batch_of_eight_with_restless_arms(
+    kind: str, make_kv: Callable[[int, int], RaggedKV]
+) -> None:
     target = tiny_network(kind)
     out = run(
-        engine_of(target, drafts_of(target), ScriptedController(restless)),
+        engine_of(target, drafts_of(target), ScriptedController(restless), make_kv=make_kv),
         [job(prompt, request_id=str(i), max_tokens=24 + i) for i, prompt in enumerate(PROMPTS)],
     )
     for i, prompt in enumerate(PROMPTS):

@@ -10,6 +10,8 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from specsched.engine.drafts import DraftLoader, Drafts, LoadedDraft
 from specsched.engine.engine import Engine
+from specsched.engine.kv import RaggedKV
+from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.base import Proposer
 from specsched.engine.proposers.draft_model import DraftModelProposer
@@ -94,13 +96,16 @@ def engine_of(
     eos: tuple[int, ...] = (),
     extra: Mapping[str, Proposer] | None = None,
     load: DraftLoader | None = None,
+    make_kv: Callable[[int, int], RaggedKV] = RectangularKV,
 ) -> Engine:
     """An engine over copies of given networks (it changes their attention), with an n-gram proposer beside them."""
     settings = settings or EngineSettings()
-    model = LanguageModel(deepcopy(target), "target", max_rows=settings.max_rows)
+    model = LanguageModel(deepcopy(target), "target", max_rows=settings.max_rows, make_kv=make_kv)
     proposers: dict[str, Proposer] = {"ngram": NgramProposer("ngram")}
     for name, network in (networks or {}).items():
-        draft = LanguageModel(deepcopy(network), name, max_rows=settings.max_rows, vocab_size=model.vocab_size)
+        draft = LanguageModel(
+            deepcopy(network), name, max_rows=settings.max_rows, vocab_size=model.vocab_size, make_kv=make_kv
+        )
         proposers[name] = DraftModelProposer(name, draft)
     proposers.update(extra or {})
     drafts = Drafts([LoadedDraft(ModelInfo(name, "model"), proposer) for name, proposer in proposers.items()], load)

@@ -1,10 +1,11 @@
-"""Ragged KV storage on transformers' Cache API: rows of different lengths in rectangular tensors.
+"""The storage's port, on transformers' Cache API.
 
 A row is opened, written by forwards, advanced by what was committed, and closed. Writing does not lengthen a row:
-`advance` does, so roll-back is simply not advancing (ENGINE.md, "Ragged batches"). Compaction, growth and where a
-row lies are this file's business alone; the engine holds `KVRow` handles.
+advancing `length` does, so roll-back is simply not advancing (ENGINE.md, "Ragged batches"). Compaction, growth,
+sharing and where a row lies are the storage's business alone; the engine holds `KVRow` handles.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +16,8 @@ from torch import Tensor
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
-_INITIAL_TOKENS = 128
+BLOCK_TOKENS = 16
+"""Tokens that are kept and shared as one."""
 
 
 @dataclass(eq=False, slots=True)
@@ -66,8 +68,15 @@ class Window:
         return len(set(self.starts)) == 1
 
 
-class RaggedLayer(CacheLayerMixin):
-    """One layer's keys and values, [rows, heads, tokens, head_dim]."""
+@dataclass(eq=False, slots=True)
+class KeptBlock:
+    """Keys and values of `BLOCK_TOKENS` tokens that outlive their row. `content` belongs to the storage."""
+
+    content: Any
+
+
+class StoredLayer(CacheLayerMixin, ABC):
+    """One layer's keys and values."""
 
     is_sliding = False  # sliding windows are a matter of the mask; the storage keeps everything
 
@@ -77,9 +86,7 @@ class RaggedLayer(CacheLayerMixin):
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Allocate on first use, when heads, width and dtype are known."""
-        rows, tokens = self._storage.capacity
-        self.keys = key_states.new_zeros(rows, key_states.shape[1], tokens, key_states.shape[3])
-        self.values = value_states.new_zeros(rows, value_states.shape[1], tokens, value_states.shape[3])
+        self.keys, self.values = self._allocate(key_states), self._allocate(value_states)
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any) -> tuple[Tensor, Tensor]:
@@ -94,9 +101,13 @@ class RaggedLayer(CacheLayerMixin):
         """
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        keys, values = cast("Tensor", self.keys), cast("Tensor", self.values)
-        window = self._storage.window
-        return _write_and_read(keys, key_states, window), _write_and_read(values, value_states, window)
+        keys, values = self.tensors
+        return self._pass(keys, key_states), self._pass(values, value_states)
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Keys and values, once there are any."""
+        return (cast("Tensor", self.keys), cast("Tensor", self.values)) if self.is_initialized else ()
 
     def get_seq_length(self) -> int:
         """Part of the Cache API; the longest row before this forward."""
@@ -110,27 +121,22 @@ class RaggedLayer(CacheLayerMixin):
         """Part of the Cache API: no fixed maximum."""
         return -1
 
-    def resize(self, rows: int, tokens: int) -> None:
-        """Grow to a new capacity, keeping what is there."""
-        if self.is_initialized:
-            self.keys, self.values = (_grown(cast("Tensor", t), rows, tokens) for t in (self.keys, self.values))
+    @abstractmethod
+    def _allocate(self, new: Tensor) -> Tensor:
+        """Return zeros of the storage's capacity for tensors like `new`, [B, heads, width, head_dim]."""
 
-    def move(self, source: int, destination: int, length: int) -> None:
-        """Copy one row's valid tokens over another row."""
-        for tensor in (self.keys, self.values):
-            if tensor is not None:
-                tensor[destination, :, :length] = tensor[source, :, :length]
+    @abstractmethod
+    def _pass(self, store: Tensor, new: Tensor) -> Tensor:
+        """Write `new`, [B, heads, width, head_dim], and return what the window sees, [B, heads, end, head_dim]."""
 
 
-class RaggedKV(Cache):
-    """Keys and values of all rows of one model. Open rows always lie at indices 0 … n - 1."""
+class RaggedKV(Cache, ABC):
+    """Keys and values of all rows of one model. Open rows have the indices 0 … n - 1."""
 
-    def __init__(self, num_layers: int, max_rows: int) -> None:
-        self._layers = [RaggedLayer(self) for _ in range(num_layers)]
-        super().__init__(layers=[*self._layers])
+    def __init__(self, layers: Sequence[StoredLayer], max_rows: int) -> None:
+        super().__init__(layers=[*layers])
         self._max_rows = max_rows
         self._rows: list[KVRow] = []
-        self.capacity = (1, _INITIAL_TOKENS)
         self.window = Window((0,), (0,), 0, torch.zeros(1, 0))
 
     @property
@@ -143,66 +149,58 @@ class RaggedKV(Cache):
         assert len(self._rows) < self._max_rows, "more rows than the storage was made for"
         row = KVRow(len(self._rows))
         self._rows.append(row)
-        self._ensure(len(self._rows), 0)
+        self._opened()
         return row
 
     def close(self, row: KVRow) -> None:
-        """Free a row; the last one moves into its place, so that the rest stay contiguous."""
+        """Free a row; the last one takes its index, so that the rest stay side by side."""
+        assert row.index >= 0, "closed a row that is not open"
+        assert self._rows[row.index] is row, "closed a row that is not open"
         last = self._rows.pop()
+        self._closed(row, last)
         if last is not row:
-            assert self._rows[row.index] is row, "closed a row that is not open"
-            self._move(last, row.index)
+            self._rows[row.index] = last
+            last.index = row.index
         row.index = -1
 
     def prepare(self, rows: Sequence[KVRow], width: int, device: torch.device) -> Window:
         """Make room for a forward that adds `width` positions to each of `rows`, and nothing elsewhere."""
         self.window = Window.over(rows, width, device)
-        self._ensure(len(self._rows), self.window.end)
+        self._make_room(rows, self.window)
         return self.window
 
     def memory_bytes(self) -> int:
-        """Bytes held now."""
-        tensors = (t for layer in self._layers for t in (layer.keys, layer.values) if t is not None)
-        return sum(t.numel() * t.element_size() for t in tensors)
+        """Bytes held now, kept blocks left out where they lie apart."""
+        return sum(t.numel() * t.element_size() for layer in self.stored_layers for t in layer.tensors)
 
+    @property
+    def stored_layers(self) -> Sequence[StoredLayer]:
+        """The layers, as what they are."""
+        return cast("Sequence[StoredLayer]", self.layers)
+
+    @abstractmethod
+    def keep(self, row: KVRow, start: int) -> KeptBlock:
+        """Keep the row's tokens start … start + BLOCK_TOKENS - 1, a whole block of valid ones, beyond its end."""
+
+    @abstractmethod
+    def adopt(self, row: KVRow, blocks: Sequence[KeptBlock]) -> None:
+        """Begin an empty row with kept blocks, the first token's first."""
+
+    @abstractmethod
+    def release(self, block: KeptBlock) -> None:
+        """Let go of a kept block; rows that adopted it are not touched."""
+
+    @abstractmethod
     def check_integrity(self) -> None:
-        """Assert that every open row lies where its handle says, within capacity."""
-        for index, row in enumerate(self._rows):
-            assert row.index == index, f"row {index} believes to be {row.index}"
-            assert 0 <= row.length <= self.capacity[1], f"row {index} has length {row.length}"
+        """Assert that every open row lies where its handle says, and that nothing is held that nobody owns."""
 
-    def _move(self, row: KVRow, destination: int) -> None:
-        for layer in self._layers:
-            layer.move(row.index, destination, row.length)
-        self._rows[destination] = row
-        row.index = destination
+    def _opened(self) -> None:
+        """Make room for the row that has just been opened."""
 
-    def _ensure(self, rows: int, tokens: int) -> None:
-        """Double the capacity until it holds what is asked."""
-        have_rows, have_tokens = self.capacity
-        while have_rows < rows:
-            have_rows *= 2
-        while have_tokens < tokens:
-            have_tokens *= 2
-        if (have_rows, have_tokens) != self.capacity:
-            self.capacity = (have_rows, have_tokens)
-            for layer in self._layers:
-                layer.resize(have_rows, have_tokens)
+    @abstractmethod
+    def _closed(self, row: KVRow, last: KVRow) -> None:
+        """Free what `row` holds; `last`, which may be the same, takes its index next."""
 
-
-def _write_and_read(store: Tensor, new: Tensor, window: Window) -> Tensor:
-    first, last = window.rows[0], window.rows[-1] + 1
-    if window.contiguous and window.uniform:
-        start = window.starts[0]
-        store[first:last, :, start : start + window.width] = new
-    else:
-        store[window.index[:, None], :, window.positions] = new.transpose(1, 2)  # [B, width, heads, head_dim]
-    if window.contiguous:
-        return store[first:last, :, : window.end]
-    return store[:, :, : window.end].index_select(0, window.index)
-
-
-def _grown(tensor: Tensor, rows: int, tokens: int) -> Tensor:
-    grown = tensor.new_zeros(rows, tensor.shape[1], tokens, tensor.shape[3])
-    grown[: tensor.shape[0], :, : tensor.shape[2]] = tensor
-    return grown
+    @abstractmethod
+    def _make_room(self, rows: Sequence[KVRow], window: Window) -> None:
+        """Have room for every position of the window."""

@@ -1,0 +1,5 @@
+"""Keys and values of rows of different lengths, behind one port: rectangles on a CPU, blocks on a GPU."""
+
+from specsched.engine.kv.base import KVRow, RaggedKV, Window
+
+__all__ = ["KVRow", "RaggedKV", "Window"]

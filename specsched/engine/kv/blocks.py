@@ -1,0 +1,137 @@
+"""Rows in blocks of one pool, with a table per row (Kwon et al. 2023, arXiv 2309.06180): no row pays for the longest.
+
+Kept blocks are shared, not copied: a block is free when neither a row nor a keeper holds it. Rows write beyond what
+they adopted, so a shared block is never written. Reading gathers a window's keys and values into one tensor; a
+kernel that follows the tables itself would save that copy.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from specsched.engine.kv.base import BLOCK_TOKENS, KeptBlock, KVRow, RaggedKV, StoredLayer, Window
+
+_INITIAL_BLOCKS = 8
+_NULL_BLOCK = 0
+"""Stands in a table where a row has no block: what is read there is masked, and has to be finite."""
+
+
+class BlockLayer(StoredLayer):
+    """One layer's pool, [blocks × BLOCK_TOKENS, heads, head_dim]."""
+
+    _storage: "BlockKV"
+
+    def resize(self, blocks: int) -> None:
+        """Grow the pool, keeping what is there."""
+        if self.is_initialized:
+            self.keys, self.values = (_grown(tensor, blocks * BLOCK_TOKENS) for tensor in self.tensors)
+
+    def _allocate(self, new: Tensor) -> Tensor:
+        return new.new_zeros(self._storage.num_blocks * BLOCK_TOKENS, new.shape[1], new.shape[3])
+
+    def _pass(self, store: Tensor, new: Tensor) -> Tensor:
+        store[self._storage.written] = new.transpose(1, 2)  # [B, width, heads, head_dim]
+        return store[self._storage.seen].transpose(1, 2)
+
+
+class BlockKV(RaggedKV):
+    """Every row has a table of blocks. The pool doubles when no block is free."""
+
+    def __init__(self, num_layers: int, max_rows: int) -> None:
+        self._layers = [BlockLayer(self) for _ in range(num_layers)]
+        super().__init__(self._layers, max_rows)
+        self.num_blocks = _INITIAL_BLOCKS
+        self._tables: list[list[int]] = []
+        """By the row's index."""
+        self._holders = [1] + [0] * (_INITIAL_BLOCKS - 1)
+        """Rows and keepers of each block; the null block has one for ever."""
+        self._free = list(range(_INITIAL_BLOCKS - 1, 0, -1))
+        self._kept: set[KeptBlock] = set()
+        self.written = self.seen = torch.zeros(1, 0, dtype=torch.long)
+        """Slots that the window writes, [B, width], and sees, [B, end]."""
+
+    def keep(self, row: KVRow, start: int) -> KeptBlock:
+        """Hold a block beside its row."""
+        assert start % BLOCK_TOKENS == 0, "kept a block that is none"
+        assert start + BLOCK_TOKENS <= row.length, "kept a block that is not whole"
+        block = KeptBlock(self._tables[row.index][start // BLOCK_TOKENS])
+        self._holders[block.content] += 1
+        self._kept.add(block)
+        return block
+
+    def adopt(self, row: KVRow, blocks: Sequence[KeptBlock]) -> None:
+        """Put kept blocks into the row's table."""
+        assert not self._tables[row.index], "a row that has begun adopts nothing"
+        for block in blocks:
+            self._holders[block.content] += 1
+            self._tables[row.index].append(block.content)
+        row.length = len(blocks) * BLOCK_TOKENS
+
+    def release(self, block: KeptBlock) -> None:
+        """Let go of a block."""
+        self._kept.remove(block)
+        self._let_go(block.content)
+
+    def check_integrity(self) -> None:
+        """Assert that blocks are held by exactly those who say so, and that each row's table covers it."""
+        held = [0] * self.num_blocks
+        held[_NULL_BLOCK] = 1
+        for index, (row, table) in enumerate(zip(self._rows, self._tables, strict=True)):
+            assert row.index == index, f"row {index} believes to be {row.index}"
+            assert row.length <= len(table) * BLOCK_TOKENS, f"row {index} has length {row.length}"
+            for block in table:
+                held[block] += 1
+        for kept in self._kept:
+            held[kept.content] += 1
+        assert held == self._holders, "blocks are lost, or held twice"
+        assert sorted(self._free) == [block for block, holders in enumerate(held) if not holders]
+
+    def _opened(self) -> None:
+        self._tables.append([])
+
+    def _closed(self, row: KVRow, last: KVRow) -> None:
+        for block in self._tables[row.index]:
+            self._let_go(block)
+        self._tables[row.index] = self._tables[last.index]
+        self._tables.pop()
+
+    def _make_room(self, rows: Sequence[KVRow], window: Window) -> None:
+        tables = [self._tables[row.index] for row in rows]
+        for table, start in zip(tables, window.starts, strict=True):
+            self._cover(table, start + window.width)
+        device = window.positions.device
+        count = -(-window.end // BLOCK_TOKENS)
+        padded = [[*table[:count], *([_NULL_BLOCK] * (count - len(table)))] for table in tables]
+        firsts = torch.tensor(padded, device=device) * BLOCK_TOKENS  # [B, blocks]
+        slots = (firsts[:, :, None] + torch.arange(BLOCK_TOKENS, device=device)).flatten(1)  # [B, ≥ end]
+        self.seen = slots[:, : window.end]
+        self.written = slots.gather(1, window.positions)
+
+    def _cover(self, table: list[int], tokens: int) -> None:
+        """Lengthen a table until it holds so many tokens."""
+        while len(table) * BLOCK_TOKENS < tokens:
+            if not self._free:
+                self._grow()
+            block = self._free.pop()
+            self._holders[block] = 1
+            table.append(block)
+
+    def _grow(self) -> None:
+        more = range(self.num_blocks, 2 * self.num_blocks)
+        self.num_blocks *= 2
+        self._free.extend(reversed(more))
+        self._holders.extend(0 for _ in more)
+        for layer in self._layers:
+            layer.resize(self.num_blocks)
+
+    def _let_go(self, block: int) -> None:
+        self._holders[block] -= 1
+        if not self._holders[block]:
+            self._free.append(block)
+
+
+def _grown(tensor: Tensor, slots: int) -> Tensor:
+    grown = tensor.new_zeros(slots, *tensor.shape[1:])
+    grown[: len(tensor)] = tensor
+    return grown
