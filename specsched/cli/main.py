@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from specsched.cli import classify, configs, decide, demo, generate, models, serve, simulate
+from specsched.cli import classify, configs, decide, demo, generate, models, replay, serve, simulate
 from specsched.cli.bench import app as bench
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.add_typer(configs.app, name="config")
 app.add_typer(models.app, name="models")
+app.add_typer(replay.app, name="replay")
 app.add_typer(classify.app, name="classify")
 app.add_typer(bench.app, name="bench")
 

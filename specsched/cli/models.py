@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from specsched.cli.data import own_prompts
 from specsched.cli.output import console, one_line_errors, print_json, print_table
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def distill(
     job = DraftJob(
         target=target,
         out=out,
-        prompts=capture or data or _own_prompts(),
+        prompts=capture or data or own_prompts(),
         classes=tuple(classes or ()),
         per_class=prompts,
         max_new_tokens=max_new_tokens,
@@ -158,7 +159,7 @@ def evaluate(
     from specsched.modelkit.evaluate_pool import EvaluationJob
     from specsched.modelkit.report import make_report
 
-    job = EvaluationJob(data or _own_prompts(), per_class, max_new_tokens, seed=seed, measured=measured, corpus=corpus)
+    job = EvaluationJob(data or own_prompts(), per_class, max_new_tokens, seed=seed, measured=measured, corpus=corpus)
     found, homes = _evaluate(pool, job)
     report = make_report(found.evaluation, homes, found.speedups, found.losses)
     for table in report.tables.values():
@@ -190,7 +191,7 @@ def recommend_pool(
     from specsched.modelkit.evaluate_pool import EvaluationJob
     from specsched.modelkit.recommend import recommend
 
-    evaluated, _ = _evaluate(pool, EvaluationJob(data or _own_prompts(), per_class, max_new_tokens, seed=seed))
+    evaluated, _ = _evaluate(pool, EvaluationJob(data or own_prompts(), per_class, max_new_tokens, seed=seed))
     found = recommend(evaluated.evaluation)
     if as_json:
         print_json(asdict(found))
@@ -211,12 +212,6 @@ def _evaluate(pool: Path | None, job: "EvaluationJob") -> tuple["PoolEvaluation"
     with console.status("loading") as status:
         found = evaluate_pool(members, job, status.update)
     return found, homes_of(members, found.evaluation.classes)
-
-
-def _own_prompts() -> Path:
-    import specsched.bench
-
-    return Path(next(iter(specsched.bench.__path__))) / "prompts"
 
 
 class _TokenProgress:

@@ -136,12 +136,14 @@ def offers_of(
         hidden = hidden_of(draft, [taught[i].trace for i in batch])
         for row, index in enumerate(batch):
             logits = draft.logits(hidden[row, taught[index].trace.predicted])
-            ratios, overlaps = _scores(target, logits, taught[index])
+            ratios, overlaps = path_scores(target, logits, taught[index])
             found[index] = model_offers(ratios, overlaps, np.random.default_rng((seed, index)))
     return [one for one in found if one is not None]
 
 
-def _scores(target: LanguageModel, draft: Tensor, one: TaughtTrace) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def path_scores(
+    target: LanguageModel, draft: Tensor, one: TaughtTrace
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ratios w = min(1, q(x) / p(x)) and overlaps β = Σ min(p, q) along the completion, both [L]; draft is [L, V]."""
     theirs = target.logits(one.hidden.to(draft.device, target.network.dtype))
     tokens = torch.tensor(one.trace.completion_ids, device=draft.device)[:, None]

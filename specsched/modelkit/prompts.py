@@ -3,6 +3,7 @@
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,21 @@ def _files(source: Path, split: str) -> Iterator[tuple[str, Path]]:
         yield from corpus_files(source, split).items()
 
 
+def draw_prompts(
+    model: LanguageModel, prompts: Mapping[str, Sequence[str]], per_class: int, *, max_prompt_tokens: int, seed: int
+) -> list[tuple[str, str, tuple[int, ...]]]:
+    """(class, text, ids): up to `per_class` random prompts of each class.
+
+    A class's draw depends on no other class. Prompts that are longer than `max_prompt_tokens` are passed over.
+    """
+    drawn: list[tuple[str, str, tuple[int, ...]]] = []
+    for category, texts in sorted(prompts.items()):
+        order = np.random.default_rng((seed, zlib.crc32(category.encode()))).permutation(len(texts))
+        laid_out = ((category, texts[i], tuple(model.prompt_ids(texts[i]))) for i in order)
+        drawn += islice((one for one in laid_out if len(one[2]) <= max_prompt_tokens), per_class)
+    return drawn
+
+
 def draw_samples(
     model: LanguageModel,
     prompts: Mapping[str, Sequence[str]],
@@ -51,17 +67,10 @@ def draw_samples(
     max_prompt_tokens: int,
     seed: int,
 ) -> list[tuple[str, Sample]]:
-    """(class, sample): up to `per_class` random prompts of each class, the temperatures taken in turn.
-
-    A class's draw depends on no other class. Prompts that are longer than `max_prompt_tokens` are passed over.
-    """
-    drawn: list[tuple[str, Sample]] = []
-    for category, texts in sorted(prompts.items()):
-        order = np.random.default_rng((seed, zlib.crc32(category.encode()))).permutation(len(texts))
-        fitting = (ids for i in order if len(ids := model.prompt_ids(texts[i])) <= max_prompt_tokens)
-        for number, ids in zip(range(per_class), fitting, strict=False):
-            drawn.append((category, Sample(tuple(ids), temperatures[number % len(temperatures)])))
-    return drawn
+    """(class, sample): the prompts of `draw_prompts`, in each class the temperatures taken in turn."""
+    drawn = draw_prompts(model, prompts, per_class, max_prompt_tokens=max_prompt_tokens, seed=seed)
+    turns = {category: cycle(temperatures) for category in prompts}
+    return [(category, Sample(ids, next(turns[category]))) for category, _, ids in drawn]
 
 
 def both_temperatures(samples: Sequence[tuple[str, Sample]], temperatures: Sequence[float]) -> list[tuple[str, Sample]]:

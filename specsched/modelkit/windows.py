@@ -53,13 +53,14 @@ def ngram_offers(prompt: Sequence[int], completion: Sequence[int]) -> Offers:
         index.extend(text)
         proposal = index.lookup(text, MAX_GAMMA)
         offered.append(len(proposal))
-        accepted.append(_agreeing(proposal, completion[position:]))
+        accepted.append(agreeing(proposal, completion[position:]))
         text.append(token)
     hits = np.asarray(accepted)
     return Offers(np.asarray(offered), hits, (hits > 0).astype(np.float64))
 
 
-def _agreeing(proposal: Sequence[int], path: Sequence[int]) -> int:
+def agreeing(proposal: Sequence[int], path: Sequence[int]) -> int:
+    """Proposed tokens, from the first on, that the path has too."""
     pairs = zip(proposal, path, strict=False)
     return next((i for i, (ours, theirs) in enumerate(pairs) if ours != theirs), min(len(proposal), len(path)))
 

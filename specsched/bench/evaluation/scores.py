@@ -68,7 +68,7 @@ def score(trials: Sequence[Trial]) -> Score:
         _against(trials, lambda oracles: oracles.per_class),
         _against(trials, lambda oracles: oracles.per_class_and_phase),
         _against(trials, lambda oracles: oracles.per_request),
-        sum(t.oracles.static.sum() for t in trials) / sum(t.oracles.per_class.sum() for t in trials),
+        float(sum(t.oracles.static.sum() for t in trials) / sum(t.oracles.per_class.sum() for t in trials)),
         _first_enough(phase),
         None if drift is None else _first_enough(phase[drift:]),
         max(trial.run.worst_prefix for trial in trials),

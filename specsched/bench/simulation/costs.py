@@ -38,7 +38,7 @@ class Machine:
     def grid(self) -> CostGrid:
         """Its true costs."""
         verify = tuple(CostPoint(n, at, self._verify(n, at)) for at in _CONTEXTS for n in _POSITIONS)
-        return CostGrid(1, verify, tuple(self._draft(name) for name in DRAFTS))
+        return CostGrid(1, verify, tuple(self._draft(name) for name in self.steps))
 
     def _verify(self, positions: int, context: int) -> float:
         tiles = (positions - 1) // 64

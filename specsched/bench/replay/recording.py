@@ -1,0 +1,214 @@
+"""What was recorded: the target's completions with every draft along them, in parts, and a measured latency grid.
+
+A folder of `recording.json` and one compressed `part-NNNN.npz` per group of prompts. Parts are written whole or not at
+all, so a recording that was cut off goes on where it was.
+"""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path as File
+from typing import Any
+
+import numpy as np
+
+from specsched.bench.evaluation.world import Array, Path
+from specsched.errors import SetupError
+from specsched.records import ClassProbabilities, CostGrid, CostPoint, DraftCost
+
+FORMAT = 1
+_HEAD = "recording.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What holds for the whole recording."""
+
+    drafts: tuple[str, ...]
+    versions: tuple[str, ...]
+    """Hashes of the weights: the target's, then each draft's."""
+    classes: tuple[str, ...]
+    """The classifier's."""
+    max_tokens: int
+    max_gamma: int
+    per_class: int
+    temperatures: tuple[float, ...]
+    seed: int
+    source: str
+    """Where the prompts come from."""
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPath:
+    """One completion, and every draft along it."""
+
+    prompt: int
+    """Number of its prompt; one prompt may have a greedy and a sampled path."""
+    prompt_class: str
+    temperature: float
+    prompt_tokens: int
+    probabilities: ClassProbabilities
+    repeated: float
+    """Share of completion 4-grams repeated from the completion itself."""
+    hazards: Array
+    """[D, L, J], as in `Path`."""
+    offered: Any
+    """[D, L]."""
+    overlaps: Array
+    """[D, L, J]."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it was drawn, not the arg max."""
+        return self.temperature > 0
+
+    @property
+    def path(self) -> Path:
+        """As a world takes it: a greedy engine knows no overlaps."""
+        return Path(self.hazards, self.offered, self.overlaps if self.sampled else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A whole one."""
+
+    head: Head
+    costs: CostGrid
+    paths: Sequence[RecordedPath]
+
+
+def windows(of_places: Array, max_gamma: int) -> Array:
+    """What is the same in whatever round a place is met, by the round's first place and position: [L] → [L, J]."""
+    padded = np.concatenate((of_places, np.zeros(max_gamma)))
+    return np.lib.stride_tricks.sliding_window_view(padded, max_gamma)[: len(of_places)]
+
+
+class Folder:
+    """A recording on disk."""
+
+    def __init__(self, folder: File) -> None:
+        self._folder = folder
+
+    def begin(self, head: Head) -> None:
+        """Begin a recording, or go on with one that was made with the same options.
+
+        Raises:
+            SetupError: one stands there that was made with others, or nothing can be written.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if (self._folder / _HEAD).exists():
+                if (other := self._head()) != head:
+                    names = [name for name, value in asdict(head).items() if value != getattr(other, name)]
+                    raise SetupError(f"{self._folder}: a recording with another {', '.join(names)} stands there")
+                return
+            self._write(_HEAD, json.dumps({"format": FORMAT, "head": asdict(head)}, indent=1).encode())
+        except OSError as error:
+            raise SetupError(f"{self._folder}: {error.strerror or error}") from error
+
+    def has(self, part: int) -> bool:
+        """Whether a part is there."""
+        return self._part(part).exists()
+
+    def write(self, part: int, paths: Sequence[RecordedPath]) -> None:
+        """Keep a part."""
+        partial = self._folder / f"part-{part:04d}.partial.npz"
+        np.savez_compressed(partial, **_packed(paths))
+        partial.replace(self._part(part))
+
+    def write_costs(self, costs: CostGrid) -> None:
+        """Keep the latency grid."""
+        self._write("costs.json", json.dumps(asdict(costs)).encode())
+
+    def has_costs(self) -> bool:
+        """Whether the latency grid is there."""
+        return (self._folder / "costs.json").exists()
+
+    def load(self) -> Recording:
+        """Read it all.
+
+        Raises:
+            SetupError: not a recording, not complete, or damaged.
+        """
+        try:
+            head = self._head()
+            missing = [part for part in range(head.parts) if not self.has(part)]
+            if missing or not self.has_costs():
+                done = head.parts - len(missing)
+                raise SetupError(f"{self._folder}: {done} of {head.parts} parts are there; record again to go on")
+            costs = _grid(json.loads((self._folder / "costs.json").read_text(encoding="utf-8")))
+            paths = [path for part in range(head.parts) for path in self._read(part, head)]
+        except FileNotFoundError as error:
+            raise SetupError(f"{self._folder}: no recording; `specsched replay record` makes one") from error
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise SetupError(f"{self._folder}: damaged recording: {error}") from error
+        return Recording(head, costs, paths)
+
+    def _head(self) -> Head:
+        tree = json.loads((self._folder / _HEAD).read_text(encoding="utf-8"))
+        if tree["format"] != FORMAT:
+            raise SetupError(f"{self._folder}: format {tree['format']}, this version reads {FORMAT}")
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in tree["head"].items()}
+        return Head(**fields)
+
+    def _read(self, part: int, head: Head) -> list[RecordedPath]:
+        with np.load(self._part(part), allow_pickle=False) as arrays:
+            return _unpacked(dict(arrays), head)
+
+    def _part(self, part: int) -> File:
+        return self._folder / f"part-{part:04d}.npz"
+
+    def _write(self, name: str, content: bytes) -> None:
+        partial = self._folder / f"{name}.partial"
+        partial.write_bytes(content)
+        partial.replace(self._folder / name)
+
+
+def _packed(paths: Sequence[RecordedPath]) -> dict[str, Any]:
+    """Arrays of one part; places stand one completion after the other. Half a precision's digit costs nothing."""
+    return {
+        "lengths": np.array([path.hazards.shape[1] for path in paths], dtype=np.int32),
+        "prompts": np.array([path.prompt for path in paths], dtype=np.int32),
+        "prompt_tokens": np.array([path.prompt_tokens for path in paths], dtype=np.int32),
+        "classes": np.array([path.prompt_class for path in paths]),
+        "temperatures": np.array([path.temperature for path in paths]),
+        "probabilities": np.array([path.probabilities.probabilities for path in paths]),
+        "repeated": np.array([path.repeated for path in paths]),
+        "hazards": _joined([path.hazards for path in paths]).astype(np.float32),
+        "overlaps": _joined([path.overlaps for path in paths]).astype(np.float32),
+        "offered": _joined([path.offered for path in paths]),
+    }
+
+
+def _joined(arrays: Sequence[Any]) -> Any:
+    return np.concatenate(arrays, axis=1)
+
+
+def _unpacked(arrays: Mapping[str, Any], head: Head) -> list[RecordedPath]:
+    ends = arrays["lengths"].cumsum()[:-1]
+    hazards, offered, overlaps = (np.split(arrays[name], ends, axis=1) for name in ("hazards", "offered", "overlaps"))
+    return [
+        RecordedPath(
+            prompt=int(arrays["prompts"][i]),
+            prompt_class=str(arrays["classes"][i]),
+            temperature=float(arrays["temperatures"][i]),
+            prompt_tokens=int(arrays["prompt_tokens"][i]),
+            probabilities=ClassProbabilities(head.classes, tuple(arrays["probabilities"][i].tolist())),
+            repeated=float(arrays["repeated"][i]),
+            hazards=hazards[i],
+            offered=offered[i],
+            overlaps=overlaps[i],
+        )
+        for i in range(len(hazards))
+    ]
+
+
+def _grid(tree: dict[str, Any]) -> CostGrid:
+    points = tuple(CostPoint(**point) for point in tree["verify"])
+    drafts = tuple(
+        DraftCost(**{**draft, "steps": tuple(CostPoint(**point) for point in draft["steps"])})
+        for draft in tree["drafts"]
+    )
+    return CostGrid(tree["version"], points, drafts)

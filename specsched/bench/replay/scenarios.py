@@ -1,0 +1,134 @@
+"""Recorded paths as worlds: what comes when, and with what load."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+
+from specsched.bench.evaluation.world import Path, World, WorldRequest
+from specsched.bench.replay.recording import RecordedPath, Recording
+from specsched.bench.simulation.costs import MACHINES, profiled
+from specsched.errors import SetupError
+from specsched.policy.cost import CostModel
+from specsched.records import CostGrid
+
+LOOPING_SHARE = 1 / 3
+"""From this share of repeated 4-grams on, a completion counts as looping."""
+_CONTEXT = 256
+"""Tokens of context at which a draft's step is held against the target's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What happens. Classes are named by their place in the recording's list, as shares of it."""
+
+    name: str
+    mixes: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
+    """First and last class that come, stage by stage."""
+    shuffled: bool = False
+    """Requests of all stages come in random order."""
+    swapped: bool = False
+    """At the middle the first two drafts are exchanged under their names."""
+    rows: tuple[int, ...] = (1,)
+    """Requests that run at once, stage by stage."""
+
+
+_HALVES = ((0.0, 0.5), (0.5, 1.0))
+
+PLOTS: Mapping[str, Plot] = {
+    plot.name: plot
+    for plot in (
+        Plot("stationary"),
+        Plot("shuffled", mixes=_HALVES, shuffled=True),
+        Plot("phase_shift", mixes=_HALVES),
+        Plot("new_class", mixes=((0.0, 0.75), (0.75, 1.0))),
+        Plot("draft_swapped", swapped=True),
+        Plot("load_ramp", rows=(1, 2, 4, 8)),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A plot on a recording's paths, as an experiment takes it."""
+
+    plot: Plot
+    recording: Recording
+    costs: CostGrid
+    requests: int
+
+    @property
+    def name(self) -> str:
+        """The plot's."""
+        return self.plot.name
+
+    def world(self, seed: int) -> World:
+        """Draw which path comes when; of a class every path is as likely."""
+        random = np.random.default_rng((seed, 3))
+        drawn = [self._request(index, random) for index in range(self.requests)]
+        drift = next((i for i in range(1, len(drawn)) if drawn[i].stage != drawn[i - 1].stage), None)
+        if self.plot.shuffled:
+            drawn = [replace(drawn[i], stage=0) for i in random.permutation(len(drawn))]
+            drift = None
+        head = self.recording.head
+        return World(drawn, head.drafts, head.max_tokens, self.costs, profiled(self.costs, random), drift, seed)
+
+    def _request(self, index: int, random: np.random.Generator) -> WorldRequest:
+        plot = self.plot
+        stages = max(len(plot.mixes), 2 if plot.swapped else 1)
+        stage = index * stages // self.requests
+        by_class = self._by_class()
+        first, last = plot.mixes[min(stage, len(plot.mixes) - 1)]
+        names = sorted(by_class)[int(first * len(by_class)) : ceil(last * len(by_class))]
+        of_class = by_class[str(random.choice(names))]
+        path = of_class[int(random.integers(len(of_class)))]
+        return WorldRequest(
+            probabilities=path.probabilities,
+            prompt_tokens=path.prompt_tokens,
+            rows=plot.rows[index * len(plot.rows) // self.requests],
+            prompt_class=path.prompt_class,
+            stage=stage,
+            path=_swapped(path.path) if plot.swapped and stage else path.path,
+            sampled=path.sampled,
+        )
+
+    def _by_class(self) -> dict[str, list[RecordedPath]]:
+        found: dict[str, list[RecordedPath]] = {}
+        for path in self.recording.paths:
+            found.setdefault(path.prompt_class, []).append(path)
+        return found
+
+
+def chosen_paths(recording: Recording, half: str, *, loops: bool) -> Recording:
+    """Keep every second prompt: "tune" the even ones, "report" the odd ones, "all" every one; loops if wanted.
+
+    Raises:
+        SetupError: nothing is left.
+    """
+    parities = {"tune": (0,), "report": (1,), "all": (0, 1)}[half]
+    paths = [
+        path for path in recording.paths if path.prompt % 2 in parities and (loops or path.repeated < LOOPING_SHARE)
+    ]
+    if not paths:
+        raise SetupError("no recorded path is left to play")
+    return replace(recording, paths=paths)
+
+
+def grid_like(machine: str, recording: Recording) -> CostGrid:
+    """Costs of a machine on which drafts cost as much of the target's step as was measured.
+
+    "measured" is the recording's own grid.
+    """
+    if machine == "measured":
+        return recording.costs
+    model = CostModel(recording.costs)
+    unit = model.verify(1, _CONTEXT)
+    steps = {draft: model.draft_line(draft, 1, _CONTEXT)[1] / unit for draft in recording.head.drafts}
+    return replace(MACHINES[machine], steps=steps).grid()
+
+
+def _swapped(path: Path) -> Path:
+    order: Sequence[int] = [1, 0, *range(2, len(path.hazards))]
+    overlaps = None if path.overlaps is None else path.overlaps[order]
+    return Path(path.hazards[order], path.offered[order], overlaps)

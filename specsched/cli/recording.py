@@ -1,0 +1,137 @@
+"""`specsched replay record`: the kit scores paths, the bench keeps them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from specsched.bench.replay.recording import Folder, Head, RecordedPath, windows
+from specsched.classify.base import Classifier
+from specsched.classify.fake import FixedClassifier
+from specsched.classify.linear import LinearClassifier
+from specsched.engine.load import load_engine
+from specsched.engine.settings import EngineSettings
+from specsched.modelkit.generation import GenerationSettings, Sample
+from specsched.modelkit.language_model import LanguageModel, load_language_model
+from specsched.modelkit.loops import repeated_share
+from specsched.modelkit.measure import PinnedController
+from specsched.modelkit.paths import LookupScores, ScoredPath, Scores, score_paths
+from specsched.modelkit.prompts import draw_prompts, load_prompts
+from specsched.pool.manifest import Pool, default_manifest, load_pool
+from specsched.pool.weights import verify_weights
+
+_PART_PROMPTS = 8
+_ROWS = 16
+_PROFILED_ROWS = 8
+
+Say = Callable[[str, int, int], None]
+"""Takes what is done next, and how many parts of how many are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordJob:
+    """What to record."""
+
+    prompts: Path
+    per_class: int
+    max_tokens: int
+    max_gamma: int
+    temperatures: tuple[float, ...]
+    seed: int
+    profile_seconds: float
+
+
+def record_pool(manifest: Path | None, job: RecordJob, folder: Folder, say: Say) -> None:
+    """Record a pool, the reference pool where none is named.
+
+    Raises:
+        SetupError: a model or prompts that cannot be used; a recording of another kind stands there.
+    """
+    pool = load_pool(manifest or default_manifest())
+    classifier = FixedClassifier() if pool.classifier is None else LinearClassifier.load(pool.classifier)
+    _record(pool, classifier, job, folder, say)
+
+
+def _record(pool: Pool, classifier: Classifier, job: RecordJob, folder: Folder, say: Say) -> None:
+    """Record what is missing.
+
+    Raises:
+        SetupError: a model or prompts that cannot be used; a recording of another kind stands there.
+    """
+    say("loading", 0, 1)
+    specs = [spec for spec in pool.drafts if spec.kind != "none"]
+    versions = tuple(verify_weights(spec).sha256 if spec.path else "" for spec in (pool.target, *specs))
+    assert pool.target.path is not None, "targets have a path"
+    target = load_language_model(pool.target.path)
+    longest = target.context_tokens - job.max_tokens
+    drawn = draw_prompts(
+        target, load_prompts(job.prompts, "valid"), job.per_class, max_prompt_tokens=longest, seed=job.seed
+    )
+    parts = [list(range(i, min(i + _PART_PROMPTS, len(drawn)))) for i in range(0, len(drawn), _PART_PROMPTS)]
+    ids = tuple(spec.id for spec in specs)
+    head = Head(
+        ids,
+        versions,
+        classifier.classes,
+        job.max_tokens,
+        job.max_gamma,
+        job.per_class,
+        job.temperatures,
+        job.seed,
+        str(job.prompts),
+        len(parts),
+    )
+    folder.begin(head)
+    if not folder.has_costs():
+        say("profiling", 0, len(parts))
+        settings = EngineSettings(max_rows=_PROFILED_ROWS, profile_seconds=job.profile_seconds)
+        folder.write_costs(load_engine(pool, settings, lambda _costs: PinnedController()).describe().costs)
+    drafts = {spec.id: load_language_model(spec.path) if spec.path else None for spec in specs}
+    for number, prompts in enumerate(parts):
+        say("recording", number, len(parts))
+        if not folder.has(number):
+            chosen = [(prompt, *drawn[prompt]) for prompt in prompts]
+            folder.write(number, list(_part(target, drafts, classifier, chosen, job, number)))
+    say("recorded", len(parts), len(parts))
+
+
+def _part(
+    target: LanguageModel,
+    drafts: Mapping[str, LanguageModel | None],
+    classifier: Classifier,
+    prompts: Sequence[tuple[int, str, str, tuple[int, ...]]],
+    job: RecordJob,
+    number: int,
+) -> Iterator[RecordedPath]:
+    """One group of prompts, (number, class, text, ids) each, at every temperature."""
+    settings = GenerationSettings(job.max_tokens, _ROWS, seed=job.seed * 100_003 + number)
+    wanted = [(prompt, t) for prompt in prompts for t in job.temperatures]
+    samples = [(category, Sample(ids, t)) for (_, category, _, ids), t in wanted]
+    for (prompt, _), scored in zip(wanted, score_paths(target, drafts, samples, settings, job.max_gamma), strict=True):
+        yield _recorded(prompt[0], prompt[2], classifier, scored, job.max_gamma)
+
+
+def _recorded(prompt: int, text: str, classifier: Classifier, scored: ScoredPath, max_gamma: int) -> RecordedPath:
+    trace = scored.trace
+    hazards, offered, overlaps = zip(*(_windows(one, max_gamma) for one in scored.drafts.values()), strict=True)
+    return RecordedPath(
+        prompt=prompt,
+        prompt_class=trace.category,
+        temperature=trace.temperature,
+        prompt_tokens=len(trace.prompt_ids),
+        probabilities=classifier.classify(text),
+        repeated=repeated_share(trace.completion_ids),
+        hazards=np.stack(hazards),
+        offered=np.stack(offered),
+        overlaps=np.stack(overlaps),
+    )
+
+
+def _windows(scores: Scores, max_gamma: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Hazards [L, J], offered [L] and overlaps [L, J] of one draft."""
+    if isinstance(scores, LookupScores):
+        agree = np.arange(max_gamma) < scores.accepted[:, None]
+        return agree.astype(np.float64), scores.offered, scores.overlaps
+    offered = np.ones(len(scores.ratios), dtype=np.bool_)
+    return windows(scores.ratios, max_gamma), offered, windows(scores.overlaps, max_gamma)

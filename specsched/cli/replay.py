@@ -1,0 +1,110 @@
+"""`specsched replay`: paths recorded once, on which every policy is scored exactly in law."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from specsched.cli.evaluation import (
+    BaselinesOption,
+    FileOption,
+    PlotsOption,
+    PoliciesOption,
+    ProcessesOption,
+    RequestsOption,
+    ScenariosOption,
+    SeedsOption,
+    evaluate,
+    named,
+)
+from specsched.cli.options import PoolOption
+from specsched.cli.output import console, errors, one_line_errors
+
+app = typer.Typer(no_args_is_help=True, help="Record the target's paths once; score any policy on them.")
+
+
+class Costs(StrEnum):
+    """Whose costs a replay has."""
+
+    MEASURED = "measured"
+    GPU = "gpu"
+    CPU = "cpu"
+
+
+class Half(StrEnum):
+    """Which prompts a replay plays."""
+
+    TUNE = "tune"
+    REPORT = "report"
+    ALL = "all"
+
+
+@app.command()
+@one_line_errors
+def record(
+    out: Annotated[Path, typer.Option(help="Folder of the recording; run it again to go on with one.")],
+    pool: PoolOption = None,
+    *,
+    data: Annotated[Path | None, typer.Option("--data", help="Prompts; the project's own when left out.")] = None,
+    per_class: Annotated[int, typer.Option(min=2, help="Prompts per class.")] = 40,
+    max_tokens: Annotated[int, typer.Option(min=8, help="Longest completion.")] = 128,
+    max_gamma: Annotated[int, typer.Option(min=1, max=64, help="Largest lookahead that can be replayed.")] = 8,
+    temperature: Annotated[
+        list[float] | None, typer.Option(min=0.0, help="0 is greedy; again for more. 0 and 0.8 by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of prompts and of what is sampled.")] = 0,
+    profile_seconds: Annotated[float, typer.Option(min=0.1, help="Time to measure what rounds cost.")] = 20.0,
+) -> None:
+    """Let the target write once per prompt and temperature, hold every draft against it, measure costs."""
+    from rich.progress import Progress
+
+    from specsched.bench.replay.recording import Folder
+    from specsched.cli.data import own_prompts
+    from specsched.cli.recording import RecordJob, record_pool
+
+    temperatures = tuple(dict.fromkeys(temperature or (0.0, 0.8)))
+    job = RecordJob(data or own_prompts(), per_class, max_tokens, max_gamma, temperatures, seed, profile_seconds)
+    with Progress(console=errors, transient=True) as progress:
+        task = progress.add_task("loading", total=None)
+        record_pool(
+            pool,
+            job,
+            Folder(out),
+            lambda what, done, total: progress.update(task, description=what, completed=done, total=total),
+        )
+    console.print(f"recorded: {out}")
+
+
+@app.command()
+@one_line_errors
+def run(
+    folder: Annotated[Path, typer.Argument(help="What `replay record` made.")],
+    scenario: ScenariosOption = None,
+    *,
+    costs: Annotated[Costs, typer.Option(help="Measured with the paths, or like those of a GPU or CPU.")] = (
+        Costs.MEASURED
+    ),
+    half: Annotated[Half, typer.Option(help="Tune on one half of the prompts, report on the other.")] = Half.REPORT,
+    without_loops: Annotated[bool, typer.Option(help="Leave out completions that repeat themselves.")] = False,
+    seeds: SeedsOption = 20,
+    requests: RequestsOption = 300,
+    policy: PoliciesOption = None,
+    baselines: BaselinesOption = False,
+    processes: ProcessesOption = 1,
+    json_file: FileOption = None,
+    plots: PlotsOption = None,
+) -> None:
+    """Score policies on recorded paths against what could have been had, in hindsight."""
+    from specsched.bench.evaluation.contenders import Contestants
+    from specsched.bench.evaluation.experiment import Job
+    from specsched.bench.replay.recording import Folder
+    from specsched.bench.replay.scenarios import PLOTS, Replayed, chosen_paths, grid_like
+
+    recording = Folder(folder).load()
+    grid = grid_like(costs.value, recording)
+    paths = chosen_paths(recording, half.value, loops=not without_loops)
+    chosen = named(scenario, {name: Replayed(plot, paths, grid, requests) for name, plot in PLOTS.items()})
+    head = recording.head
+    contenders = Contestants(head.drafts, head.max_gamma).chosen(policy or ["adaptive"], baselines=baselines)
+    evaluate(Job(chosen, contenders, seeds, processes), "specsched replay run", json_file, plots)
