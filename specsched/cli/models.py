@@ -98,6 +98,9 @@ def distill(
     classes: ClassesOption = None,
     tokens: Annotated[int, typer.Option(help="Completion positions to learn from, repeats counted.")] = 500_000,
     prompts: Annotated[int, typer.Option(help="Prompts per class.")] = 500,
+    answers: Annotated[
+        int, typer.Option(help="Per class, completions of the corpus itself to learn on too: read, not generated.")
+    ] = 0,
     max_new_tokens: Annotated[int, typer.Option(help="Longest completion.")] = 128,
     start: Annotated[Path | None, typer.Option("--from", help="Draft to go on from.")] = None,
     width: Annotated[int, typer.Option(help="Hidden size of a new draft.")] = 96,
@@ -122,6 +125,7 @@ def distill(
         prompts=capture or data or own_prompts(),
         classes=tuple(classes or ()),
         per_class=prompts,
+        answers=answers,
         max_new_tokens=max_new_tokens,
         tokens=tokens,
         shape=DraftShape(width=width, layers=layers, mlp=mlp, heads=heads),

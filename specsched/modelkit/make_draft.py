@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from specsched.errors import SetupError
-from specsched.modelkit.corpus import CorpusError
+from specsched.modelkit.corpus import CorpusError, Record
 from specsched.modelkit.distill import DistillSettings, Report, distill
 from specsched.modelkit.draft import DraftShape, build_draft
 from specsched.modelkit.export import export
@@ -16,7 +16,7 @@ from specsched.modelkit.generation import GenerationSettings, Sample, generate
 from specsched.modelkit.language_model import LanguageModel, load_language_model
 from specsched.modelkit.objectives import OBJECTIVES
 from specsched.modelkit.precision import fast_bfloat16
-from specsched.modelkit.prompts import draw_samples, load_prompts
+from specsched.modelkit.prompts import draw_samples, load_answers, load_prompts
 from specsched.modelkit.traces import TaughtTrace, Trace, load_taught, save_taught, teach
 from specsched.pool.compatibility import check_vocabulary
 
@@ -35,6 +35,8 @@ class DraftJob:
     classes: tuple[str, ...] = ()
     """Empty for all."""
     per_class: int = 500
+    answers: int = 0
+    """Per class, records whose own completion the draft learns on too: the target reads it and writes nothing."""
     max_new_tokens: int = 128
     max_prompt_tokens: int = 384
     tokens: int = 500_000
@@ -45,6 +47,10 @@ class DraftJob:
     device: str = "cpu"
     cache: Path | None = None
     """Keeps taught traces by class, so that several drafts learn from one generation."""
+
+    def longest_prompt(self, target: LanguageModel) -> int:
+        """Tokens that a prompt may have."""
+        return min(self.max_prompt_tokens, target.context_tokens - self.max_new_tokens)
 
 
 def make_draft(job: DraftJob, report: Report, say: Say = lambda _: None) -> Mapping[tuple[str, float], float]:
@@ -85,7 +91,32 @@ def lessons(job: DraftJob, target: LanguageModel, say: Say) -> tuple[list[Taught
         train = {c: [p for i, p in enumerate(ps) if i % every] for c, ps in both.items()}
         held_out = {c: ps[::every] for c, ps in both.items()}
     few = max(2, round(HELD_OUT * job.per_class))
-    return _taught(job, target, train, job.per_class, say), _taught(job, target, held_out, few, say)
+    learnt = _taught(job, target, train, job.per_class, say) + _read(job, target, say)
+    return learnt, _taught(job, target, held_out, few, say)
+
+
+def _read(job: DraftJob, target: LanguageModel, say: Say) -> list[TaughtTrace]:
+    """Lessons over text that is not the target's own: cheap and plenty.
+
+    What the target itself would write is what counts in the end (DistillSpec, arXiv 2310.08461, section 5), so they
+    stand beside its own completions, never alone.
+    """
+    if not job.answers:
+        return []
+    say("the target reads")
+    records = load_answers(job.prompts, job.classes, job.answers, job.seed)
+    answers = (_answer(job, target, record) for of_class in records.values() for record in of_class)
+    return teach(_fast(job, target), [answer for answer in answers if answer is not None])
+
+
+def _answer(job: DraftJob, target: LanguageModel, record: Record) -> Trace | None:
+    """A record as a trace: None where its prompt is too long or its completion is nothing."""
+    prompt = target.prompt_ids(record.prompt)
+    completion = target.tokenizer(record.completion, add_special_tokens=False).input_ids
+    completion = (completion + sorted(target.eos_ids)[:1])[: job.max_new_tokens]
+    if not completion or len(prompt) > job.longest_prompt(target):
+        return None
+    return Trace(record.category, 1.0, tuple(prompt), tuple(completion))
 
 
 def _taught(
@@ -96,7 +127,7 @@ def _taught(
         raise CorpusError(
             f"{job.prompts}: no prompts of class {', '.join(job.classes)}; there are {', '.join(prompts)}"
         )
-    longest = min(job.max_prompt_tokens, target.context_tokens - job.max_new_tokens)
+    longest = job.longest_prompt(target)
     samples = draw_samples(target, chosen, per_class, TEMPERATURES, max_prompt_tokens=longest, seed=job.seed)
     if not samples:
         raise CorpusError(f"{job.prompts}: no prompt fits into {longest} tokens")

@@ -2,13 +2,13 @@
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
 
-from specsched.modelkit.corpus import SUFFIXES, CorpusError, corpus_files, read_records
+from specsched.modelkit.corpus import SUFFIXES, CorpusError, Record, corpus_files, read_records
 from specsched.modelkit.generation import Sample
 from specsched.modelkit.language_model import LanguageModel
 
@@ -23,13 +23,41 @@ def load_prompts(source: Path, split: str = "train") -> Mapping[str, list[str]]:
         CorpusError: nothing there, or a file that cannot be read.
     """
     prompts: dict[str, list[str]] = defaultdict(list)
-    for name, path in _files(source, split):
-        for record in read_records(path, name):
-            if record.prompt:
-                prompts[record.category].append(record.prompt)
+    for record in _records(source, split):
+        prompts[record.category].append(record.prompt)
     if not prompts:
         raise CorpusError(f"{source}: no prompts")
     return dict(sorted(prompts.items()))
+
+
+def load_answers(source: Path, classes: Collection[str], per_class: int, seed: int) -> Mapping[str, list[Record]]:
+    """Class → up to `per_class` random records that bring a completion of their own; classes may be empty for all.
+
+    Raises:
+        CorpusError: as `load_prompts`, or there is none.
+    """
+    answered: dict[str, list[Record]] = defaultdict(list)
+    for record in _records(source, "train"):
+        if record.completion and (not classes or record.category in classes):
+            answered[record.category].append(record)
+    if not answered:
+        raise CorpusError(f"{source}: no record has a completion")
+    return {
+        category: [records[i] for i in _order(category, len(records), seed)[:per_class]]
+        for category, records in sorted(answered.items())
+    }
+
+
+def _records(source: Path, split: str) -> Iterator[Record]:
+    """Records with a prompt."""
+    for name, path in _files(source, split):
+        yield from (record for record in read_records(path, name) if record.prompt)
+
+
+def _order(category: str, count: int, seed: int) -> list[int]:
+    """A random order that depends on no other class."""
+    order: list[int] = np.random.default_rng((seed, zlib.crc32(category.encode()))).permutation(count).tolist()
+    return order
 
 
 def _files(source: Path, split: str) -> Iterator[tuple[str, Path]]:
@@ -52,7 +80,7 @@ def draw_prompts(
     """
     drawn: list[tuple[str, str, tuple[int, ...]]] = []
     for category, texts in sorted(prompts.items()):
-        order = np.random.default_rng((seed, zlib.crc32(category.encode()))).permutation(len(texts))
+        order = _order(category, len(texts), seed)
         laid_out = ((category, texts[i], tuple(model.prompt_ids(texts[i]))) for i in order)
         drawn += islice((one for one in laid_out if len(one[2]) <= max_prompt_tokens), per_class)
     return drawn

@@ -181,6 +181,7 @@ async def refusals(served):
     async with grpc.aio.insecure_channel(served.address) as channel:
         with pytest.raises(grpc.aio.AioRpcError):
             await channel.unary_unary(OTHER_METHOD)(b"\xff\xff")
+    await served.until("requests_total/INVALID_ARGUMENT/Abort", 1)  # counted after it was answered
 
 
 async def survived_kill(served):

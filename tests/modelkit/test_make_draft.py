@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from specsched.errors import SetupError
 from specsched.modelkit.draft import DraftShape
 from specsched.modelkit.language_model import load_language_model
-from specsched.modelkit.make_draft import DraftJob, make_draft
+from specsched.modelkit.make_draft import DraftJob, lessons, make_draft
 from specsched.pool.compatibility import check_vocabulary
 from specsched.pool.manifest import ModelSpec
 from specsched.pool.weights import verify_weights
@@ -62,6 +62,17 @@ def test_generated_lessons_are_kept_for_the_next_draft(job, tmp_path):
     said.clear()
     make_draft(cached, lambda _: None, said.append)
     assert not any("writes" in line for line in said)
+
+
+def test_a_draft_learns_on_answers_that_the_corpus_brings(job):
+    without = make_draft(replace(job, per_class=4, tokens=8_000), lambda _: None)
+    with_answers = make_draft(replace(job, per_class=4, answers=40, tokens=8_000), lambda _: None)
+    assert sum(with_answers.values()) != sum(without.values())
+    train, held_out = lessons(replace(job, per_class=4, answers=40), load_language_model(job.target), lambda _: None)
+    read = [one.trace for one in train if one.trace.temperature == 1.0]
+    assert len(read) == 2 * 40
+    assert all(trace.completion_ids[-1] == 3 or len(trace.completion_ids) == job.max_new_tokens for trace in read)
+    assert not [one for one in held_out if one.trace.temperature == 1.0]
 
 
 @pytest.mark.parametrize(
