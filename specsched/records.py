@@ -194,6 +194,8 @@ class Request:
     priority: int = 0
     deadline_seconds: float | None = None
     """Time left when the call arrived."""
+    trace_parent: str = ""
+    """W3C traceparent of the caller; empty outside of any trace."""
     caller: Caller = ANYBODY
 
 
@@ -317,6 +319,8 @@ class Job:
     time_limit_seconds: float | None = None
     """Time left for the whole completion."""
     tenant: str = ""
+    trace_parent: str = ""
+    """W3C traceparent of whoever dispatches it. Travels in the call's metadata."""
 
 
 # ------------------------------------------------------------------------------------- worker → scheduler

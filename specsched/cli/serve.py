@@ -49,6 +49,7 @@ def serve(
 async def _serve(config: Config, origin: "Source") -> None:
     from prometheus_client import CollectorRegistry
 
+    from specsched.cli.otlp import otlp_tracer
     from specsched.cli.reloading import live_parts
     from specsched.cli.sinks import NAMES, acceptance_sinks
     from specsched.cli.wiring import make_scheduler
@@ -73,10 +74,13 @@ async def _serve(config: Config, origin: "Source") -> None:
         )
         beside = _operators_server(config, {ADMIN: object(), TELEMETRY: object()}, calls.ended)
         await stack.enter_async_context(metrics_endpoint(config.telemetry.metrics_address, registry))
-        sink = await stack.enter_async_context(acceptance_sinks(config.telemetry, SinkMetrics(registry, NAMES)))
+        sinks, manifest = SinkMetrics(registry, NAMES), manifest_of(config)
+        sink = await stack.enter_async_context(acceptance_sinks(config.telemetry, sinks))
         # Before any worker starts: a bad pool ends it here.
-        scheduler = make_scheduler(config, manifest_of(config), dispatcher, registry, sink)
-        reloader = Reloader(origin, config, live_parts(scheduler, load_pool(manifest_of(config))), configs.reloaded)
+        pool = load_pool(manifest)
+        tracer = await stack.enter_async_context(otlp_tracer(config.telemetry, pool.target.id, sinks, registry))
+        scheduler = make_scheduler(config, manifest, dispatcher, registry, sink, tracer)
+        reloader = Reloader(origin, config, live_parts(scheduler, pool), configs.reloaded)
         names, failed = {address: address for address in config.workers.addresses}, _never
         if not names:
             launcher = await stack.enter_async_context(_launcher(config, stack.enter_context(_kept(config)), registry))

@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from specsched.cli.otlp import endpoint_of
 from specsched.config.sections.files import Files
+from specsched.config.sections.otlp import Otlp
 from specsched.config.sections.telemetry import Telemetry
 from specsched.records import AcceptanceRecord
 from specsched.telemetry.sinks.base import Sink, Writer
@@ -17,7 +19,7 @@ from specsched.telemetry.sinks.segments import Rotation
 if TYPE_CHECKING:
     from specsched.telemetry.service_metrics import SinkMetrics
 
-NAMES = ("jsonl", "parquet")
+NAMES = ("jsonl", "parquet", "otlp_records", "otlp_spans", "otlp_metrics", "stream", "capture")
 """Of the sinks, in metrics."""
 
 
@@ -35,16 +37,16 @@ async def acceptance_sinks(section: Telemetry, metrics: "SinkMetrics") -> AsyncG
                     name,
                     writer,
                     partial(metrics.dropped, name),
-                    flush_seconds=files.flush_seconds,
-                    capacity=files.queue_records,
+                    flush_seconds=of.flush_seconds,
+                    capacity=of.queue_records,
                 )
             )
-            for name, files, writer in _writers(section)
+            for name, of, writer in _writers(section)
         ]
         yield Fanout(sinks)
 
 
-def _writers(section: Telemetry) -> Iterator[tuple[str, Files, Writer[AcceptanceRecord]]]:
+def _writers(section: Telemetry) -> Iterator[tuple[str, Files | Otlp, Writer[AcceptanceRecord]]]:
     from specsched.telemetry.sinks.jsonl import JsonlWriter
     from specsched.telemetry.sinks.parquet import ParquetWriter
     from specsched.telemetry.sinks.rows import row_of
@@ -53,6 +55,12 @@ def _writers(section: Telemetry) -> Iterator[tuple[str, Files, Writer[Acceptance
         yield "jsonl", section.jsonl, JsonlWriter(Path(section.jsonl.directory), row_of, _rotation(section.jsonl))
     if section.parquet.directory:
         yield "parquet", section.parquet, ParquetWriter(Path(section.parquet.directory), _rotation(section.parquet))
+    if section.otlp_endpoint and section.otlp.records:
+        endpoint = endpoint_of(section)
+        from specsched.telemetry.otlp.endpoint import resource
+        from specsched.telemetry.otlp.records import RecordWriter
+
+        yield "otlp_records", section.otlp, RecordWriter(endpoint, resource())
 
 
 def _rotation(files: Files) -> Rotation:

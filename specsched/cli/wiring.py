@@ -35,6 +35,7 @@ from specsched.scheduler.snapshot import Snapshot
 from specsched.telemetry.base import Meter, NullMeter
 from specsched.telemetry.metrics import SchedulerMetrics
 from specsched.telemetry.sinks.base import NullSink, Sink
+from specsched.telemetry.tracing.base import NullTracer, Tracer
 from specsched.text.tokenizer import Tokenizer
 
 log = structlog.get_logger()
@@ -46,6 +47,7 @@ def make_scheduler(
     dispatcher: Dispatcher,
     registry: CollectorRegistry | None = None,
     sink: Sink[AcceptanceRecord] | None = None,
+    tracer: Tracer | None = None,
 ) -> Scheduler:
     """Build the scheduler of a service.
 
@@ -55,6 +57,7 @@ def make_scheduler(
         dispatcher: Reaches its workers.
         registry: Takes the scheduler's metrics; None keeps none.
         sink: Takes the acceptance records; None keeps none.
+        tracer: Traces requests; None traces none.
 
     Raises:
         PoolError, ConfigError: one line for the operator.
@@ -73,6 +76,7 @@ def make_scheduler(
             resume_limits=ResumeLimits(config.workers.max_resumes, config.workers.start_timeout_seconds),
             meter=NullMeter() if registry is None else _metrics(config, pool, classifier, registry),
             sink=NullSink() if sink is None else sink,
+            tracer=tracer or NullTracer(),
             store=SqliteStore(Path(config.store.path)) if config.store.path else NullStore(),
         )
     )

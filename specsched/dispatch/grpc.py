@@ -15,6 +15,7 @@ from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
 from specsched.v1 import worker_pb2, worker_pb2_grpc
 from specsched.wire.job import chunk_from_proto, job_to_proto
 from specsched.wire.status import error_of
+from specsched.wire.trace import trace_metadata
 from specsched.wire.worker import info_from_proto, load_from_proto
 
 log = structlog.get_logger()
@@ -80,7 +81,7 @@ class WorkerConnection:
     async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job; closing the generator cancels the call."""
         worker_id = self.outstanding.worker_id
-        call = self._stub.Execute(job_to_proto(job))
+        call = self._stub.Execute(job_to_proto(job), metadata=trace_metadata(job.trace_parent))
         try:
             with self.outstanding.track(job) as ticket:
                 async for message in call:

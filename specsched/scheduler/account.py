@@ -17,6 +17,8 @@ class Account:
     cached_tokens: int = 0
     tokens: int = 0
     rounds: int = 0
+    worker_id: str = ""
+    """Where the last round ran."""
     first_tokens: int = 0
     """Of the first chunk that had any."""
     _rounds: Counter[tuple[int, int]] = field(default_factory=Counter)

@@ -28,7 +28,7 @@ class Case:
         """Prompt and completion, at most."""
         return len(self.reading.token_ids) + self.request.stopping.max_tokens
 
-    def job(self, noise_seed: int) -> Job:
+    def job(self, noise_seed: int, trace_parent: str) -> Job:
         """Return what a worker needs to know."""
         stopping = self.request.stopping
         return Job(
@@ -44,6 +44,7 @@ class Case:
             logprobs=self.request.output.logprobs,
             time_limit_seconds=stopping.max_time_seconds,
             tenant=self.request.tenant,
+            trace_parent=trace_parent,
         )
 
     def observation(self, record: RoundRecord) -> Observation:

@@ -26,6 +26,7 @@ class Observer:
         """Take in one chunk, as it came from a worker."""
         if account.add(now, delta):
             self._meter.first_token(now - account.arrived)
+        account.worker_id = worker_id
         record = delta.round
         if record is None:
             return

@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 
-import structlog
-
 from specsched.dispatch.base import Dispatcher
 from specsched.errors import SpecschedError, Unavailable
 from specsched.policy.base import DecisionContext
@@ -27,6 +25,7 @@ from specsched.records import (
 )
 from specsched.scheduler.account import Account
 from specsched.scheduler.admission import Admission
+from specsched.scheduler.canonical import write_canonical_line
 from specsched.scheduler.case import Case
 from specsched.scheduler.checks import check_request
 from specsched.scheduler.logbook import Logbook
@@ -38,10 +37,10 @@ from specsched.scheduler.running import Running, until
 from specsched.scheduler.snapshot import Snapshot
 from specsched.telemetry.base import Meter, NullMeter
 from specsched.telemetry.sinks.base import NullSink, Sink
+from specsched.telemetry.tracing.base import NullTracer, Span, Tracer
+from specsched.telemetry.tracing.conventions import completion_attributes, decision_attributes
 from specsched.text.stream import TextStream
 from specsched.text.tokenizer import Tokenizer
-
-log = structlog.get_logger()
 
 _SEED_BITS = (1 << 64) - 1
 
@@ -59,6 +58,7 @@ class Parts:
     resume_limits: ResumeLimits = field(default_factory=ResumeLimits)
     meter: Meter = field(default_factory=NullMeter)
     sink: Sink[AcceptanceRecord] = field(default_factory=NullSink)
+    tracer: Tracer = field(default_factory=NullTracer)
     store: Store = field(default_factory=NullStore)
     clock: Callable[[], float] = time.monotonic
     draw_seed: Callable[[], int] = lambda: secrets.randbits(64)
@@ -156,7 +156,8 @@ class Scheduler:
         Raises:
             InvalidRequest, Unavailable
         """
-        return (await self._decide(request, explain=True)).decision
+        with self._parts.tracer.request(request) as span:
+            return (await self._decide(request, span, explain=True)).decision
 
     async def generate(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
         """Yield the deltas of a completion, one per round, then its account.
@@ -166,39 +167,42 @@ class Scheduler:
         """
         arrived = self._parts.clock()
         with ExitStack() as held:
+            span = held.enter_context(self._parts.tracer.request(request))
             with self._rejections():
                 aborted = held.enter_context(self._running.enter(request.request_id))
-                case = await self._decide(request)
-                held.enter_context(self._parts.admission.room(case.tokens))
+                case = await self._decide(request, span)
+                with span.child("queue"):
+                    held.enter_context(self._parts.admission.room(case.tokens))
             if request.output.echo:
                 yield TextChunk(case.reading.text, ())
             account = Account(arrived, self._parts.clock())
             self._parts.meter.dispatched(account.dispatched - arrived)
-            async with aclosing(self._complete(case, account, aborted)) as answers:
+            async with aclosing(self._complete(case, account, aborted, span)) as answers:
                 async for answer in answers:
                     yield answer
 
     async def _complete(
-        self, case: Case, account: Account, aborted: asyncio.Event
+        self, case: Case, account: Account, aborted: asyncio.Event, span: Span
     ) -> AsyncGenerator[TextChunk | Completion, None]:
         """Dispatch, deliver and observe every round, then sum up."""
         stopping = case.request.stopping
         stream = TextStream(self._parts.tokenizer, stopping.stop, stopping.min_tokens)
         finish = FinishReason.ABORTED
         matched: str | int | None = None
-        job = case.job(self._noise_seed(case.request))
-        chunks = execute_resumed(self._parts.dispatcher, job, self._parts.resume_limits, self._parts.clock)
-        async with aclosing(chunks), aclosing(until(aborted, chunks)) as live:
-            async for chunk in live:
-                delta = stream.push(chunk)
-                self._observer.observe(case, account, delta, chunk.worker_id, self._parts.clock())
-                yield delta
-                if stream.matched_stop is not None:
-                    finish, matched = FinishReason.STOP, stream.matched_stop
-                    break
-                if chunk.finish is not None:
-                    finish, matched = chunk.finish, chunk.matched_token_id
-                    account.cached_tokens = chunk.cached_tokens
+        with span.child("dispatch") as dispatch:
+            job = case.job(self._noise_seed(case.request), dispatch.trace_parent)
+            chunks = execute_resumed(self._parts.dispatcher, job, self._parts.resume_limits, self._parts.clock)
+            async with aclosing(chunks), aclosing(until(aborted, chunks)) as live:
+                async for chunk in live:
+                    delta = stream.push(chunk)
+                    self._observer.observe(case, account, delta, chunk.worker_id, self._parts.clock())
+                    yield delta
+                    if stream.matched_stop is not None:
+                        finish, matched = FinishReason.STOP, stream.matched_stop
+                        break
+                    if chunk.finish is not None:
+                        finish, matched = chunk.finish, chunk.matched_token_id
+                        account.cached_tokens = chunk.cached_tokens
         completion = Completion(
             text=stream.text,
             token_ids=tuple(stream.token_ids),
@@ -210,7 +214,8 @@ class Scheduler:
             matched_stop=matched,
         )
         self._observer.complete(account, completion)
-        _log(case.request, completion)
+        span.note(completion_attributes(case.request.request_id, completion))
+        write_canonical_line(case, account, completion, span.trace_parent)
         yield completion
 
     @contextmanager
@@ -222,16 +227,17 @@ class Scheduler:
             self._parts.meter.rejected(error.reason)
             raise
 
-    async def _read(self, request: Request) -> Reading:
-        reading = await asyncio.to_thread(self._parts.reader.read, request)
+    async def _read(self, request: Request, span: Span) -> Reading:
+        with span.child("classify"):
+            reading = await asyncio.to_thread(self._parts.reader.read, request)
         if reading.classify_seconds is not None:
             self._parts.meter.classified(reading.classify_seconds)
         check_request(request, reading.token_ids, self.worker())
         return reading
 
-    async def _decide(self, request: Request, *, explain: bool = False) -> Case:
+    async def _decide(self, request: Request, span: Span, *, explain: bool = False) -> Case:
         """Classify, then decide."""
-        reading = await self._read(request)
+        reading = await self._read(request, span)
         snapshot = self._snapshot
         worker, load = self._next_worker()
         request = _within(request, len(reading.token_ids), worker)
@@ -249,9 +255,11 @@ class Scheduler:
             explain=explain,
         )
         started = self._parts.clock()
-        plan = snapshot.policy.decide(context)
+        with span.child("decide"):
+            plan = snapshot.policy.decide(context)
         decision = Decision(reading.class_probabilities, plan, snapshot.config_sha)
         self._parts.meter.decided(decision, self._parts.clock() - started)
+        span.note(decision_attributes(decision))
         logged = self._logbook.decided(request.request_id, context, decision, worker)
         costs = CostModel(worker.costs) if worker.costs.verify else None
         return Case(request, reading, decision, logged, snapshot, costs)
@@ -273,21 +281,3 @@ def _within(request: Request, prompt_tokens: int, worker: WorkerInfo) -> Request
     room = min(worker.max_context_tokens, worker.kv_capacity_tokens) - prompt_tokens
     stopping = replace(request.stopping, max_tokens=min(request.stopping.max_tokens, room))
     return replace(request, stopping=stopping)
-
-
-def _log(request: Request, completion: Completion) -> None:
-    """Write the canonical line of a request. Never its text."""
-    log.info(
-        "request_complete",
-        request_id=request.request_id,
-        prompt_class=completion.decision.prompt_class,
-        draft_model=completion.decision.plan.draft_model,
-        gamma=completion.decision.plan.gamma,
-        finish_reason=completion.finish_reason.value,
-        prompt_tokens=completion.usage.prompt_tokens,
-        completion_tokens=completion.usage.completion_tokens,
-        acceptance_length=round(completion.speculation.mean_acceptance_length, 3),
-        queue_seconds=round(completion.timings.queue_seconds, 4),
-        time_to_first_token_seconds=round(completion.timings.time_to_first_token_seconds, 4),
-        tokens_per_second=round(completion.timings.tokens_per_second, 2),
-    )

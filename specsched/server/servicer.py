@@ -3,16 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from importlib.metadata import version
 
+from structlog.contextvars import bind_contextvars
+
 from specsched.errors import DeadlinePassed, InvalidRequest, Violation
-from specsched.records import Completion
+from specsched.records import Completion, Request
 from specsched.scheduler.scheduler import Scheduler
 from specsched.v1 import scheduler_pb2
 from specsched.wire.answer import completion_to_proto, text_chunk_to_proto
+from specsched.wire.fields import AnyRequest
 from specsched.wire.plan import decision_to_proto, plan_to_proto
 from specsched.wire.request import request_from_proto
 from specsched.wire.rpc import Context
+from specsched.wire.trace import trace_parent_of
 from specsched.wire.worker import load_to_proto, model_to_proto
 
 
@@ -27,7 +32,7 @@ class SchedulerServicer:
     ) -> AsyncIterator[scheduler_pb2.GenerateResponse]:
         """Stream a completion."""
         self._check_model(message.model)
-        request = request_from_proto(message, self._scheduler.prompt_classes, context.time_remaining())
+        request = self._request(message, context)
         try:
             async with (
                 asyncio.timeout(request.deadline_seconds),
@@ -46,7 +51,7 @@ class SchedulerServicer:
     ) -> scheduler_pb2.DecideResponse:
         """Explain a decision."""
         self._check_model(message.model)
-        request = request_from_proto(message, self._scheduler.prompt_classes, context.time_remaining())
+        request = self._request(message, context)
         decision = await self._scheduler.decide(request)
         return scheduler_pb2.DecideResponse(
             request_id=request.request_id,
@@ -85,6 +90,13 @@ class SchedulerServicer:
             queued_requests=sum(load.waiting_rows for load in loads),
             workers=[load_to_proto(load) for load in loads],
         )
+
+    def _request(self, message: AnyRequest, context: Context) -> Request:
+        """Read a call, and let all that is logged on its behalf name it."""
+        request = request_from_proto(message, self._scheduler.prompt_classes, context.time_remaining())
+        request = replace(request, trace_parent=trace_parent_of(context))
+        bind_contextvars(request_id=request.request_id)  # a call is a task: its context ends with it
+        return request
 
     def _check_model(self, name: str) -> None:
         """An empty name means the only target."""

@@ -3,11 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+from structlog.contextvars import bind_contextvars
+
 from specsched.engine.thread import EngineThread
 from specsched.errors import InvalidRequest, Violation
+from specsched.telemetry.tracing.base import trace_id_of
 from specsched.v1 import worker_pb2
 from specsched.wire.job import chunk_to_proto, job_from_proto
 from specsched.wire.rpc import Context
+from specsched.wire.trace import trace_parent_of
 from specsched.wire.worker import describe_to_proto, model_to_proto
 
 
@@ -18,9 +22,10 @@ class WorkerServicer:
         self._thread = thread
 
     async def Execute(  # noqa: N802 - the RPC's name
-        self, request: worker_pb2.ExecuteRequest, _context: Context
+        self, request: worker_pb2.ExecuteRequest, context: Context
     ) -> AsyncIterator[worker_pb2.ExecuteResponse]:
         """Run one job; a cancelled call frees its row before the next round."""
+        bind_contextvars(request_id=request.request_id, trace_id=trace_id_of(trace_parent_of(context)))
         async with aclosing(self._thread.execute(job_from_proto(request))) as chunks:
             async for chunk in chunks:
                 yield chunk_to_proto(chunk)

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from specsched.config.sections.address import host_and_port
 from specsched.config.sections.base import Section
 from specsched.config.sections.files import Files
+from specsched.config.sections.otlp import Otlp
 
 
 class Telemetry(Section):
@@ -21,3 +22,9 @@ class Telemetry(Section):
     )
     jsonl: Files = Field(default=Files(), description="Acceptance records as JSON lines.")
     parquet: Files = Field(default=Files(), description="Acceptance records as Parquet; needs the telemetry extra.")
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+$",
+        description="OTLP/gRPC receiver, http://host:4317 or https://…: traces and metrics; needs the telemetry extra.",
+    )
+    otlp: Otlp = Field(default=Otlp(), description="What goes to the OTLP endpoint, and how.")

@@ -1,0 +1,1 @@
+"""Spans: one per request, with children for what happens to it."""
