@@ -4,6 +4,7 @@ import asyncio
 import os
 import tempfile
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,8 +59,11 @@ async def _serve(config: Config, origin: "Source") -> None:
     from specsched.pool.manifest import load_pool
     from specsched.server.process import ADMIN, METHODS, TELEMETRY, run_server
     from specsched.server.reloads import reloads
+    from specsched.server.telemetry import TelemetryServicer
     from specsched.telemetry.endpoint import metrics_endpoint
     from specsched.telemetry.service_metrics import CallMetrics, ConfigMetrics, SinkMetrics, WorkerMetrics
+    from specsched.telemetry.sinks.broadcast import Broadcast
+    from specsched.telemetry.sinks.fanout import Fanout
     from specsched.wire.rpc import CODES
     from specsched.wire.serving import GrpcServer
 
@@ -72,14 +76,19 @@ async def _serve(config: Config, origin: "Source") -> None:
             max_message_bytes=config.server.max_message_bytes,
             reflect=config.server.reflection,
         )
-        beside = _operators_server(config, {ADMIN: object(), TELEMETRY: object()}, calls.ended)
-        await stack.enter_async_context(metrics_endpoint(config.telemetry.metrics_address, registry))
         sinks, manifest = SinkMetrics(registry, NAMES), manifest_of(config)
-        sink = await stack.enter_async_context(acceptance_sinks(config.telemetry, sinks))
+        live = Broadcast(
+            partial(sinks.dropped, "stream"),
+            capacity=config.telemetry.stream.queue_records,
+            max_listeners=config.telemetry.stream.max_listeners,
+        )
+        beside = _operators_server(config, {ADMIN: object(), TELEMETRY: TelemetryServicer(live)}, calls.ended)
+        await stack.enter_async_context(metrics_endpoint(config.telemetry.metrics_address, registry))
+        files = await stack.enter_async_context(acceptance_sinks(config.telemetry, sinks))
         # Before any worker starts: a bad pool ends it here.
         pool = load_pool(manifest)
         tracer = await stack.enter_async_context(otlp_tracer(config.telemetry, pool.target.id, sinks, registry))
-        scheduler = make_scheduler(config, manifest, dispatcher, registry, sink, tracer)
+        scheduler = make_scheduler(config, manifest, dispatcher, registry, Fanout([live, files]), tracer)
         reloader = Reloader(origin, config, live_parts(scheduler, pool), configs.reloaded)
         names, failed = {address: address for address in config.workers.addresses}, _never
         if not names:

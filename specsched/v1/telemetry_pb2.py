@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from specsched.v1 import common_pb2 as specsched_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cspecsched/v1/telemetry.proto\x12\x0cspecsched.v1\x1a\x19specsched/v1/common.proto\"X\n\x17StreamAcceptanceRequest\x12\x16\n\x0eprompt_classes\x18\x01 \x03(\t\x12\x14\n\x0c\x64raft_models\x18\x02 \x03(\t\x12\x0f\n\x07tenants\x18\x03 \x03(\t\"\x89\x02\n\x18StreamAcceptanceResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12;\n\x13\x63lass_probabilities\x18\x03 \x03(\x0b\x32\x1e.specsched.v1.ClassProbability\x12(\n\x05round\x18\x04 \x01(\x0b\x32\x19.specsched.v1.RoundRecord\x12\x0f\n\x07sampled\x18\x05 \x01(\x08\x12\x12\n\npropensity\x18\x06 \x01(\x01\x12\x0c\n\x04seed\x18\x07 \x01(\x04\x12\x16\n\x0epolicy_version\x18\x08 \x01(\t\x12\x17\n\x0f\x64ropped_records\x18\t \x01(\x03\x32w\n\x10TelemetryService\x12\x63\n\x10StreamAcceptance\x12%.specsched.v1.StreamAcceptanceRequest\x1a&.specsched.v1.StreamAcceptanceResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cspecsched/v1/telemetry.proto\x12\x0cspecsched.v1\x1a\x19specsched/v1/common.proto\"X\n\x17StreamAcceptanceRequest\x12\x16\n\x0eprompt_classes\x18\x01 \x03(\t\x12\x14\n\x0c\x64raft_models\x18\x02 \x03(\t\x12\x0f\n\x07tenants\x18\x03 \x03(\t\"\xbe\x04\n\x18StreamAcceptanceResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12;\n\x13\x63lass_probabilities\x18\x03 \x03(\x0b\x32\x1e.specsched.v1.ClassProbability\x12(\n\x05round\x18\x04 \x01(\x0b\x32\x19.specsched.v1.RoundRecord\x12\x0f\n\x07sampled\x18\x05 \x01(\x08\x12\x12\n\npropensity\x18\x06 \x01(\x01\x12\x0c\n\x04seed\x18\x07 \x01(\x04\x12\x16\n\x0epolicy_version\x18\x08 \x01(\t\x12\x17\n\x0f\x64ropped_records\x18\t \x01(\x03\x12\x0f\n\x07\x63oupled\x18\n \x01(\x08\x12\x0e\n\x06run_id\x18\x0b \x01(\t\x12\x0e\n\x06number\x18\x0c \x01(\x03\x12\x14\n\x0cunix_seconds\x18\r \x01(\x01\x12\x13\n\x0bround_index\x18\x0e \x01(\x05\x12\x11\n\tworker_id\x18\x0f \x01(\t\x12\x16\n\x0e\x63ontext_tokens\x18\x10 \x01(\x05\x12\x18\n\x10\x63ommitted_tokens\x18\x11 \x01(\x05\x12\x1a\n\rplain_seconds\x18\x12 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\x0f\x64\x65\x63ision_number\x18\x13 \x01(\x03\x12\x15\n\rrounds_before\x18\x14 \x01(\x03\x12\x12\n\nconfig_sha\x18\x15 \x01(\t\x12 \n\x04plan\x18\x16 \x01(\x0b\x32\x12.specsched.v1.PlanB\x10\n\x0e_plain_seconds2w\n\x10TelemetryService\x12\x63\n\x10StreamAcceptance\x12%.specsched.v1.StreamAcceptanceRequest\x1a&.specsched.v1.StreamAcceptanceResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMACCEPTANCEREQUEST']._serialized_start=73
   _globals['_STREAMACCEPTANCEREQUEST']._serialized_end=161
   _globals['_STREAMACCEPTANCERESPONSE']._serialized_start=164
-  _globals['_STREAMACCEPTANCERESPONSE']._serialized_end=429
-  _globals['_TELEMETRYSERVICE']._serialized_start=431
-  _globals['_TELEMETRYSERVICE']._serialized_end=550
+  _globals['_STREAMACCEPTANCERESPONSE']._serialized_end=738
+  _globals['_TELEMETRYSERVICE']._serialized_start=740
+  _globals['_TELEMETRYSERVICE']._serialized_end=859
 # @@protoc_insertion_point(module_scope)

@@ -70,6 +70,19 @@ class StreamAcceptanceResponse(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     DROPPED_RECORDS_FIELD_NUMBER: _builtins.int
+    COUPLED_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    UNIX_SECONDS_FIELD_NUMBER: _builtins.int
+    ROUND_INDEX_FIELD_NUMBER: _builtins.int
+    WORKER_ID_FIELD_NUMBER: _builtins.int
+    CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMMITTED_TOKENS_FIELD_NUMBER: _builtins.int
+    PLAIN_SECONDS_FIELD_NUMBER: _builtins.int
+    DECISION_NUMBER_FIELD_NUMBER: _builtins.int
+    ROUNDS_BEFORE_FIELD_NUMBER: _builtins.int
+    CONFIG_SHA_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request."""
     tenant: _builtins.str
@@ -84,6 +97,30 @@ class StreamAcceptanceResponse(_message.Message):
     """Version of what the policy knew."""
     dropped_records: _builtins.int
     """Records that this subscriber has lost so far."""
+    coupled: _builtins.bool
+    """Whether the request's tokens are coupled to its noise (greedy, or seeded)."""
+    run_id: _builtins.str
+    """One run of a scheduler."""
+    number: _builtins.int
+    """Counts the rounds of the run in the order that the policy learnt them."""
+    unix_seconds: _builtins.float
+    """Wall clock when the scheduler saw the round."""
+    round_index: _builtins.int
+    """Of the request, from 0."""
+    worker_id: _builtins.str
+    """Where the round ran."""
+    context_tokens: _builtins.int
+    """Prompt and completion before the round."""
+    committed_tokens: _builtins.int
+    """By the round."""
+    plain_seconds: _builtins.float
+    """What a plain round of the same requests costs by the worker's profile; unset where nobody knows."""
+    decision_number: _builtins.int
+    """Counts the decisions of the run."""
+    rounds_before: _builtins.int
+    """Rounds of the run that the policy had learnt from when it decided."""
+    config_sha: _builtins.str
+    """Digest of the configuration that the decision was made under."""
     @_builtins.property
     def class_probabilities(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ClassProbability]:
         """All classes; the probabilities sum to 1."""
@@ -91,6 +128,10 @@ class StreamAcceptanceResponse(_message.Message):
     @_builtins.property
     def round(self) -> _common_pb2.RoundRecord:
         """The round."""
+
+    @_builtins.property
+    def plan(self) -> _common_pb2.Plan:
+        """All of the decision; on the request's first round alone."""
 
     def __init__(
         self,
@@ -104,11 +145,26 @@ class StreamAcceptanceResponse(_message.Message):
         seed: _builtins.int = ...,
         policy_version: _builtins.str = ...,
         dropped_records: _builtins.int = ...,
+        coupled: _builtins.bool = ...,
+        run_id: _builtins.str = ...,
+        number: _builtins.int = ...,
+        unix_seconds: _builtins.float = ...,
+        round_index: _builtins.int = ...,
+        worker_id: _builtins.str = ...,
+        context_tokens: _builtins.int = ...,
+        committed_tokens: _builtins.int = ...,
+        plain_seconds: _builtins.float | None = ...,
+        decision_number: _builtins.int = ...,
+        rounds_before: _builtins.int = ...,
+        config_sha: _builtins.str = ...,
+        plan: _common_pb2.Plan | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["round", b"round"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_plain_seconds", b"_plain_seconds", "plain_seconds", b"plain_seconds", "plan", b"plan", "round", b"round"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_probabilities", b"class_probabilities", "dropped_records", b"dropped_records", "policy_version", b"policy_version", "propensity", b"propensity", "request_id", b"request_id", "round", b"round", "sampled", b"sampled", "seed", b"seed", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_plain_seconds", b"_plain_seconds", "class_probabilities", b"class_probabilities", "committed_tokens", b"committed_tokens", "config_sha", b"config_sha", "context_tokens", b"context_tokens", "coupled", b"coupled", "decision_number", b"decision_number", "dropped_records", b"dropped_records", "number", b"number", "plain_seconds", b"plain_seconds", "plan", b"plan", "policy_version", b"policy_version", "propensity", b"propensity", "request_id", b"request_id", "round", b"round", "round_index", b"round_index", "rounds_before", b"rounds_before", "run_id", b"run_id", "sampled", b"sampled", "seed", b"seed", "tenant", b"tenant", "unix_seconds", b"unix_seconds", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__plain_seconds: _TypeAlias = _typing.Literal["plain_seconds"]  # noqa: Y015
+    _WhichOneofArgType__plain_seconds: _TypeAlias = _typing.Literal["_plain_seconds", b"_plain_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__plain_seconds) -> _WhichOneofReturnType__plain_seconds | None: ...
 
 Global___StreamAcceptanceResponse: _TypeAlias = StreamAcceptanceResponse  # noqa: Y015

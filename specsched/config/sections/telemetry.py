@@ -8,6 +8,7 @@ from specsched.config.sections.address import host_and_port
 from specsched.config.sections.base import Section
 from specsched.config.sections.files import Files
 from specsched.config.sections.otlp import Otlp
+from specsched.config.sections.stream import Stream
 
 
 class Telemetry(Section):
@@ -22,6 +23,7 @@ class Telemetry(Section):
     )
     jsonl: Files = Field(default=Files(), description="Acceptance records as JSON lines.")
     parquet: Files = Field(default=Files(), description="Acceptance records as Parquet; needs the telemetry extra.")
+    stream: Stream = Field(default=Stream(), description="Live acceptance records on the operators' port.")
     otlp_endpoint: str | None = Field(
         default=None,
         pattern=r"^https?://[^/\s]+$",
