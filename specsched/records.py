@@ -594,3 +594,16 @@ class AcceptanceRecord:
     round: RoundRecord
     plain_seconds: float | None = None
     """What a plain round of the same rows costs by the worker's profile; None where nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedCompletion:
+    """Text of a request, for the capture sink alone: it goes nowhere else."""
+
+    tenant: str
+    prompt: str
+    completion: str
+    prompt_class: str
+    draft_model: str
+    acceptance: float
+    """Accepted ÷ drafted."""

@@ -52,7 +52,7 @@ async def _serve(config: Config, origin: "Source") -> None:
 
     from specsched.cli.otlp import otlp_tracer
     from specsched.cli.reloading import live_parts
-    from specsched.cli.sinks import NAMES, acceptance_sinks
+    from specsched.cli.sinks import NAMES, acceptance_sinks, capture_sink
     from specsched.cli.wiring import make_scheduler
     from specsched.config.reload import Reloader
     from specsched.dispatch.grpc import GrpcDispatcher
@@ -85,10 +85,11 @@ async def _serve(config: Config, origin: "Source") -> None:
         beside = _operators_server(config, {ADMIN: object(), TELEMETRY: TelemetryServicer(live)}, calls.ended)
         await stack.enter_async_context(metrics_endpoint(config.telemetry.metrics_address, registry))
         files = await stack.enter_async_context(acceptance_sinks(config.telemetry, sinks))
+        capture = await stack.enter_async_context(capture_sink(config.telemetry.capture, sinks))
         # Before any worker starts: a bad pool ends it here.
         pool = load_pool(manifest)
         tracer = await stack.enter_async_context(otlp_tracer(config.telemetry, pool.target.id, sinks, registry))
-        scheduler = make_scheduler(config, manifest, dispatcher, registry, Fanout([live, files]), tracer)
+        scheduler = make_scheduler(config, manifest, dispatcher, registry, Fanout([live, files]), tracer, capture)
         reloader = Reloader(origin, config, live_parts(scheduler, pool), configs.reloaded)
         names, failed = {address: address for address in config.workers.addresses}, _never
         if not names:

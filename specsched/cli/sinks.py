@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specsched.cli.otlp import endpoint_of
+from specsched.config.sections.capture import Capture
 from specsched.config.sections.files import Files
 from specsched.config.sections.otlp import Otlp
 from specsched.config.sections.telemetry import Telemetry
-from specsched.records import AcceptanceRecord
-from specsched.telemetry.sinks.base import Sink, Writer
+from specsched.records import AcceptanceRecord, CapturedCompletion
+from specsched.telemetry.sinks.base import NullSink, Sink, Writer
 from specsched.telemetry.sinks.fanout import Fanout
 from specsched.telemetry.sinks.queued import QueuedSink
 from specsched.telemetry.sinks.segments import Rotation
@@ -44,6 +45,26 @@ async def acceptance_sinks(section: Telemetry, metrics: "SinkMetrics") -> AsyncG
             for name, of, writer in _writers(section)
         ]
         yield Fanout(sinks)
+
+
+@asynccontextmanager
+async def capture_sink(section: Capture, metrics: "SinkMetrics") -> AsyncGenerator[Sink[CapturedCompletion]]:
+    """Keep text of the tenants that agreed, while entered; nothing where the configuration names no folder."""
+    if section.directory is None:
+        yield NullSink()
+        return
+    from specsched.telemetry.capture.consent import Consent
+    from specsched.telemetry.capture.redaction import Redactor
+    from specsched.telemetry.capture.writer import CaptureWriter
+
+    async with QueuedSink(
+        "capture",
+        CaptureWriter(Path(section.directory), Redactor(section.redact), section.ttl_seconds),
+        partial(metrics.dropped, "capture"),
+        flush_seconds=section.flush_seconds,
+        capacity=section.queue_records,
+    ) as sink:
+        yield Consent(section.tenants, sink)
 
 
 def _writers(section: Telemetry) -> Iterator[tuple[str, Files | Otlp, Writer[AcceptanceRecord]]]:

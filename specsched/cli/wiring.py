@@ -26,7 +26,7 @@ from specsched.policy.settings import PolicySettings
 from specsched.policy.sqlite import SqliteStore
 from specsched.policy.succession import Succession
 from specsched.pool.manifest import Pool, load_pool
-from specsched.records import NO_DRAFT, AcceptanceRecord, CostGrid
+from specsched.records import NO_DRAFT, AcceptanceRecord, CapturedCompletion, CostGrid
 from specsched.scheduler.admission import Admission
 from specsched.scheduler.reading import Reader
 from specsched.scheduler.resume import ResumeLimits
@@ -48,6 +48,7 @@ def make_scheduler(
     registry: CollectorRegistry | None = None,
     sink: Sink[AcceptanceRecord] | None = None,
     tracer: Tracer | None = None,
+    capture: Sink[CapturedCompletion] | None = None,
 ) -> Scheduler:
     """Build the scheduler of a service.
 
@@ -58,6 +59,7 @@ def make_scheduler(
         registry: Takes the scheduler's metrics; None keeps none.
         sink: Takes the acceptance records; None keeps none.
         tracer: Traces requests; None traces none.
+        capture: Takes the text of requests; None keeps none.
 
     Raises:
         PoolError, ConfigError: one line for the operator.
@@ -76,6 +78,7 @@ def make_scheduler(
             resume_limits=ResumeLimits(config.workers.max_resumes, config.workers.start_timeout_seconds),
             meter=NullMeter() if registry is None else _metrics(config, pool, classifier, registry),
             sink=NullSink() if sink is None else sink,
+            capture=NullSink() if capture is None else capture,
             tracer=tracer or NullTracer(),
             store=SqliteStore(Path(config.store.path)) if config.store.path else NullStore(),
         )

@@ -103,6 +103,7 @@ _PATHS = (
     ("store", "path"),
     ("telemetry", "jsonl", "directory"),
     ("telemetry", "parquet", "directory"),
+    ("telemetry", "capture", "directory"),
 )
 
 

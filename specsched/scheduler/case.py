@@ -4,7 +4,16 @@ from dataclasses import dataclass, replace
 
 from specsched.policy.base import Observation
 from specsched.policy.cost import CostModel
-from specsched.records import Decision, DecisionRecord, Job, Request, RoundRecord
+from specsched.records import (
+    CapturedCompletion,
+    ChatPrompt,
+    Completion,
+    Decision,
+    DecisionRecord,
+    Job,
+    Request,
+    RoundRecord,
+)
 from specsched.scheduler.reading import Reading
 from specsched.scheduler.snapshot import Snapshot
 
@@ -63,3 +72,17 @@ class Case:
         if self.costs is None:
             return None
         return self.costs.verify(rows, len(self.reading.token_ids) + completion_tokens)
+
+    def captured(self, completion: Completion) -> CapturedCompletion:
+        """Return what a tenant may have agreed to have kept: what was said, without the template around it."""
+        prompt, said = self.request.prompt, self.reading.text
+        if isinstance(prompt, ChatPrompt):
+            said = "\n".join(message.content for message in prompt.messages)
+        return CapturedCompletion(
+            tenant=self.request.tenant,
+            prompt=said,
+            completion=completion.text,
+            prompt_class=self.decision.prompt_class,
+            draft_model=self.decision.plan.draft_model,
+            acceptance=completion.speculation.draft_acceptance_rate,
+        )

@@ -1,21 +1,23 @@
 """The sentence's last verb: what a request's rounds did goes to its account, policy, meter and logbook."""
 
 from specsched.policy.base import Policy
-from specsched.records import Completion, TextChunk
+from specsched.records import CapturedCompletion, Completion, TextChunk
 from specsched.scheduler.account import Account
 from specsched.scheduler.case import Case
 from specsched.scheduler.logbook import Logbook
 from specsched.scheduler.speed import Speed
 from specsched.telemetry.base import Meter
+from specsched.telemetry.sinks.base import Sink
 
 
 class Observer:
     """Passes on what rounds did."""
 
-    def __init__(self, policy: Policy, meter: Meter, logbook: Logbook) -> None:
+    def __init__(self, policy: Policy, meter: Meter, logbook: Logbook, capture: Sink[CapturedCompletion]) -> None:
         self._policy = policy
         self._meter = meter
         self._logbook = logbook
+        self._capture = capture
         self._speed = Speed(meter)
 
     def follow(self, policy: Policy) -> None:
@@ -46,8 +48,9 @@ class Observer:
             plain_seconds=plain_seconds,
         )
 
-    def complete(self, account: Account, completion: Completion) -> None:
+    def complete(self, case: Case, account: Account, completion: Completion) -> None:
         """Take in the end."""
+        self._capture.put(case.captured(completion))
         rest = account.tokens - account.first_tokens
         if rest:
             self._meter.token_pace(completion.timings.decode_seconds / rest)

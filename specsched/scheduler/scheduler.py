@@ -14,6 +14,7 @@ from specsched.policy.cost import CostModel
 from specsched.policy.memory import Cell, NullStore, Store
 from specsched.records import (
     AcceptanceRecord,
+    CapturedCompletion,
     Completion,
     Decision,
     FinishReason,
@@ -58,6 +59,7 @@ class Parts:
     resume_limits: ResumeLimits = field(default_factory=ResumeLimits)
     meter: Meter = field(default_factory=NullMeter)
     sink: Sink[AcceptanceRecord] = field(default_factory=NullSink)
+    capture: Sink[CapturedCompletion] = field(default_factory=NullSink)
     tracer: Tracer = field(default_factory=NullTracer)
     store: Store = field(default_factory=NullStore)
     clock: Callable[[], float] = time.monotonic
@@ -72,7 +74,7 @@ class Scheduler:
         self._running = Running()
         self._logbook = Logbook(parts.sink)
         self._snapshot = parts.snapshot
-        self._observer = Observer(parts.snapshot.policy, parts.meter, self._logbook)
+        self._observer = Observer(parts.snapshot.policy, parts.meter, self._logbook, parts.capture)
         self._memory = Memory(parts.snapshot.policy, parts.store)
 
     @property
@@ -213,7 +215,7 @@ class Scheduler:
             timings=account.timings(len(stream.token_ids)),
             matched_stop=matched,
         )
-        self._observer.complete(account, completion)
+        self._observer.complete(case, account, completion)
         span.note(completion_attributes(case.request.request_id, completion))
         write_canonical_line(case, account, completion, span.trace_parent)
         yield completion

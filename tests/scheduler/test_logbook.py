@@ -8,6 +8,9 @@ from specsched.errors import WorkerLost
 from specsched.policy.fixed import FixedPolicy
 from specsched.records import (
     AcceptanceRecord,
+    CapturedCompletion,
+    ChatMessage,
+    ChatPrompt,
     Chunk,
     CostGrid,
     CostPoint,
@@ -93,3 +96,12 @@ async def test_chunks_without_a_round_are_not_logged():
     scheduler, sink = booked(lambda _job: [Chunk((), finish=FinishReason.ABORTED)])
     await run(scheduler, ask())
     assert sink.items == []
+
+
+async def test_text_goes_to_the_capture_sink_without_the_template_around_it():
+    capture = FakeSink[CapturedCompletion]()
+    parts = parts_over(FakeDispatcher(lambda _job: [chunk(3, finish=FinishReason.LENGTH)], (WORKER,)))
+    scheduler = Scheduler(replace(parts, capture=capture))
+    prompt = ChatPrompt((ChatMessage("system", "be"), ChatMessage("user", "brief")))
+    *_, completion = await run(scheduler, replace(ask("r", tenant="acme"), prompt=prompt))
+    assert capture.items == [CapturedCompletion("acme", "be\nbrief", completion.text, "chat", "draft", 1.0)]

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from specsched.config.sections.address import host_and_port
 from specsched.config.sections.base import Section
+from specsched.config.sections.capture import Capture
 from specsched.config.sections.files import Files
 from specsched.config.sections.otlp import Otlp
 from specsched.config.sections.stream import Stream
@@ -24,6 +25,7 @@ class Telemetry(Section):
     jsonl: Files = Field(default=Files(), description="Acceptance records as JSON lines.")
     parquet: Files = Field(default=Files(), description="Acceptance records as Parquet; needs the telemetry extra.")
     stream: Stream = Field(default=Stream(), description="Live acceptance records on the operators' port.")
+    capture: Capture = Field(default=Capture(), description="Prompts and completions that tenants agreed to have kept.")
     otlp_endpoint: str | None = Field(
         default=None,
         pattern=r"^https?://[^/\s]+$",

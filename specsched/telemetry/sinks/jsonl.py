@@ -1,6 +1,7 @@
 """JSON lines. A crash leaves whole lines and at most one broken one at the end of a file, which readers pass over."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ class JsonlWriter(Generic[T]):
         rotation: Rotation,
         *,
         stem: str = "acceptance",
+        mode: int = 0o644,
         wall_clock: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -33,12 +35,14 @@ class JsonlWriter(Generic[T]):
             row_of: Makes what JSON can hold.
             rotation: When the next file is begun.
             stem: How the files' names begin.
+            mode: Permissions of the files.
             wall_clock: Names the files.
             clock: Tells their age.
         """
         self._segments = Segments(folder, SUFFIX, wall_clock, stem)
         self._row_of = row_of
         self._rotation = rotation
+        self._mode = mode
         self._clock = clock
         self._file: IO[bytes] | None = None
         self._opened = 0.0
@@ -68,7 +72,7 @@ class JsonlWriter(Generic[T]):
             file.close()
 
     def _open(self) -> IO[bytes]:
-        self._file = self._segments.new().open("xb")
+        self._file = os.fdopen(os.open(self._segments.new(), os.O_CREAT | os.O_EXCL | os.O_WRONLY, self._mode), "wb")
         self._opened = self._clock()
         self._segments.keep(self._rotation.keep_files)
         return self._file
