@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from specsched.cli import classify, configs, decide, demo, generate, models, replay, serve, simulate
+from specsched.cli import classify, configs, decide, demo, generate, models, replay, serve, simulate, top
 from specsched.cli.bench import app as bench
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command()(serve.worker)
 app.command()(generate.generate)
 app.command()(decide.decide)
 app.command()(demo.demo)
+app.command()(top.top)
 app.command()(simulate.simulate)
 app.add_typer(configs.app, name="config")
 app.add_typer(models.app, name="models")
