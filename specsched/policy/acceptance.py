@@ -1,31 +1,33 @@
-"""What is believed about acceptance: one Beta per (regime, draft, class, position) (POLICY.md, "Acceptance")."""
+"""What is believed about acceptance, and how rounds change it (POLICY.md, "Acceptance")."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from specsched.policy.beliefs import EDGE, Array, Beliefs, Indices
+from specsched.policy.contribution import Contribution
+from specsched.policy.evidence import Evidence
 from specsched.policy.memory import Cell
+from specsched.policy.outcomes import outcomes
 from specsched.policy.settings import PolicySettings
-from specsched.records import Beta, ClassProbabilities, RoundRecord
+from specsched.records import ClassProbabilities, RoundRecord
 
-Array = NDArray[np.float64]
+_SURE_CLASSES = 3
+"""Likeliest classes that a belief is mixed from; the others count as a class that nobody knows."""
 
-UNKNOWN_MEAN = 0.6
-UNKNOWN_STRENGTH = 2.0
-"""A draft that nobody has seen: hopeful and vague, so that it is tried and soon known."""
+_EASE_VARIANCE = 0.15
+"""Classes are easy or hard for all drafts alike, in logits²."""
 
-_LEVEL_SHARE = 0.8
-"""Of the variance of a draft's hazards, what all positions share."""
+_CELL_STRENGTH = 8.0
+"""Pseudo-counts with which a position starts from the level of its draft and class."""
 
-_FEW_ROUNDS = 10.0
-_ENOUGH_CLASSES = 3
-"""Classes with more than a few outcomes, from which on their spread says something."""
+_FARTHEST = 2.5
+"""A class lies no further from its draft's mean, in logits: one Newton step goes too far out there."""
 
-_EDGE = 1e-3
-_LEAST_VARIANCE = 1e-12
+_LIVE_REQUESTS = 4096
+"""Requests whose rounds are known to belong together; the longest silent one is let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,74 +38,42 @@ class Regime:
     coupled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Beliefs:
-    """Betas on the hazards of several drafts, for one prompt."""
-
-    drafts: tuple[str, ...]
-    a: Array
-    b: Array
-    """[D, J]."""
-
-    @property
-    def means(self) -> Array:
-        """Expected hazards, [D, J]."""
-        return self.a / (self.a + self.b)
-
-    def draw(self, random: np.random.Generator, samples: int) -> Array:
-        """Draw hazards, [S, D, J]: normal in logits with the Betas' means and variances.
-
-        Doubt about a draft is mostly about its level, the same at every position: positions drawn independently
-        would average it away, and a draft that might be good would hardly be tried.
-        """
-        means = np.clip(self.means, _EDGE, 1 - _EDGE)
-        spread = 1 / np.sqrt((self.a + self.b + 1) * means * (1 - means))
-        level = random.standard_normal((samples, len(self.drafts), 1))
-        own = random.standard_normal((samples, *means.shape))
-        normal = _LEVEL_SHARE**0.5 * level + (1 - _LEVEL_SHARE) ** 0.5 * own
-        return np.asarray(1 / (1 + (1 - means) / means * np.exp(-spread * normal)))
-
-    def of(self, draft: str) -> tuple[Beta, ...]:
-        """One draft's, position 1 first."""
-        index = self.drafts.index(draft)
-        return tuple(map(Beta, self.a[index].tolist(), self.b[index].tolist()))
-
-
 class HazardTable:
-    """Evidence on hazards α[draft, class, position], discounted, with a prior that classes share."""
+    """Beliefs on hazards α[draft, class, position], from discounted evidence that classes and positions share.
+
+    In logits, α = profile of the draft + ease of the class + what is particular about the two together; each part is as
+    sure as its evidence, and what is particular about a position wins where it was seen often.
+    """
 
     def __init__(self, classes: Sequence[str], settings: PolicySettings) -> None:
         self._classes = tuple(classes)
         self._settings = settings
         self._rows: dict[str, int] = {}
-        self._evidence: dict[Regime, Array] = {}
+        self._evidence: dict[Regime, Evidence] = {}
+        self._live: OrderedDict[tuple[str, str, Regime], Contribution] = OrderedDict()
 
     def beliefs(self, regime: Regime, drafts: tuple[str, ...], probabilities: ClassProbabilities) -> Beliefs:
         """Return the beliefs on every draft's hazards for a prompt of uncertain class.
 
-        The mixture Σ_k π_k Beta_k is matched in mean and variance by one Beta: doubt about the class widens it.
+        The mixture over classes is matched in mean and variance by one Beta: doubt about the class widens it.
         """
-        pi = self._weights(probabilities)
         rows = [self._row(draft) for draft in drafts]
-        a, b = self._posterior(self._of(regime)[:, rows])  # each [D, K, J]
-        total = a + b
-        means = a / total
-        mean = np.einsum("k,dkj->dj", pi, means)
-        second = np.einsum("k,dkj->dj", pi, means * (1 - means) / (total + 1) + means * means)
-        variance = np.maximum(second - mean * mean, _LEAST_VARIANCE)
-        strength = np.maximum(mean * (1 - mean) / variance - 1, UNKNOWN_STRENGTH)
-        return Beliefs(drafts, mean * strength, (1 - mean) * strength)
+        evidence = self._of(regime)
+        evidence.refresh()
+        return self._mixed(evidence, drafts, rows, self._weights(probabilities))
 
-    def observe(self, regime: Regime, probabilities: ClassProbabilities, record: RoundRecord) -> None:
+    def observe(
+        self, regime: Regime, probabilities: ClassProbabilities, record: RoundRecord, request_id: str = ""
+    ) -> None:
         """Credit a round to the classes by their probabilities; positions beyond the outcome are censored."""
-        shown = np.array(outcomes(record, self._settings.max_gamma))  # [2, J]
-        if not shown.any():
+        accepted, rejected = outcomes(record, self._settings.max_gamma)
+        if not any(accepted) and not any(rejected):
             return
-        pi = self._weights(probabilities)[:, None]
-        row = self._row(record.draft_model)
-        cells = self._of(regime)[:, row]  # [2, K, J]
-        cells *= self._settings.forgetting**pi
-        cells += pi * shown[:, None]
+        weights = self._weights(probabilities)
+        row, evidence = self._row(record.draft_model), self._of(regime)
+        contribution = self._contribution(regime, record.draft_model, request_id, probabilities)
+        evidence.age(weights)
+        evidence.add(row, weights, contribution.observe(accepted, rejected))
 
     def export(self, versions: Mapping[str, str]) -> tuple[Cell, ...]:
         """Return a cell wherever there is evidence; `versions` maps drafts to the hashes of their weights."""
@@ -115,60 +85,87 @@ class HazardTable:
                 draft_version=versions.get(draft, ""),
                 prompt_class=self._classes[k],
                 position=j + 1,
-                accepted=float(evidence[0, row, k, j]),
-                rejected=float(evidence[1, row, k, j]),
+                accepted=float(evidence.counts[0, row, k, j]),
+                rejected=float(evidence.counts[1, row, k, j]),
             )
             for regime, evidence in self._evidence.items()
             for draft, row in self._rows.items()
-            if row < evidence.shape[1]
-            for k, j in np.argwhere(evidence[:, row].sum(0) > 0).tolist()
+            if row < evidence.counts.shape[1]
+            for k, j in np.argwhere(evidence.counts[:, row].sum(0) > 0).tolist()
         )
 
     def add(self, cell: Cell, share: float) -> None:
         """Add a share of evidence from elsewhere; of an unknown class or position it is left out."""
         if cell.prompt_class not in self._classes or not 1 <= cell.position <= self._settings.max_gamma:
             return
-        row, k = self._row(cell.draft_model), self._classes.index(cell.prompt_class)
-        evidence = self._of(Regime(cell.sampled, cell.coupled))
-        evidence[:, row, k, cell.position - 1] += share * cell.accepted, share * cell.rejected
+        row = self._row(cell.draft_model)
+        weights, change = np.zeros(len(self._classes)), np.zeros((2, self._settings.max_gamma))
+        weights[self._classes.index(cell.prompt_class)] = share
+        change[:, cell.position - 1] = cell.accepted, cell.rejected
+        self._of(Regime(cell.sampled, cell.coupled)).add(row, weights, change)
 
-    def _posterior(self, evidence: Array) -> tuple[Array, Array]:
-        """Evidence [2, D, K, J] upon a prior that every class draws from all of them."""
-        pooled = evidence.sum(2)
-        seen = pooled.sum(0)
-        mean = (pooled[0] + UNKNOWN_STRENGTH * UNKNOWN_MEAN) / (seen + UNKNOWN_STRENGTH)
-        strength = np.minimum(self._agreement(evidence)[:, None], UNKNOWN_STRENGTH + seen)
-        prior = strength * mean
-        return evidence[0] + prior[:, None], evidence[1] + (strength - prior)[:, None]
+    def _mixed(self, evidence: Evidence, drafts: tuple[str, ...], rows: Sequence[int], pi: Array) -> Beliefs:
+        likeliest = np.argsort(pi)[-_SURE_CLASSES:] if len(pi) > _SURE_CLASSES else np.arange(len(pi))
+        level, doubt = self._levels(evidence, rows, likeliest)  # each [D, k]
+        odds = np.exp(evidence.profiles[rows][:, None] + level[:, :, None])  # [D, k, J]
+        counts = evidence.counts[:, rows][:, :, likeliest]  # [2, D, k, J]
+        means = (counts[0] + _CELL_STRENGTH * odds / (1 + odds)) / (counts[0] + counts[1] + _CELL_STRENGTH)
+        spread = doubt[:, :, None] * (means * (1 - means)) ** 2
+        weights = pi[likeliest]
+        mean = np.einsum("k,dkj->dj", weights, means)
+        second = np.einsum("k,dkj->dj", weights, spread + means * means)
+        rest = 1.0 - float(weights.sum())
+        if rest > 0:
+            of_rest = 1 / (1 + np.exp(-evidence.profiles[rows]))
+            doubt_of_rest = evidence.spread[rows] + evidence.doubt[rows] + _EASE_VARIANCE
+            mean = mean + rest * of_rest
+            second += rest * (doubt_of_rest[:, None] * (of_rest * (1 - of_rest)) ** 2 + of_rest * of_rest)
+        mean = np.minimum(np.maximum(mean, EDGE), 1 - EDGE)
+        variance = np.maximum(second - mean * mean, 1e-9)
+        strength = np.maximum(mean * (1 - mean) / variance - 1, 1.0)
+        return Beliefs(drafts, mean * strength, (1 - mean) * strength)
 
-    def _agreement(self, evidence: Array) -> Array:
-        """κ, [D]: how alike a draft's classes are, by moments of their levels; evidence is [2, D, K, J].
+    def _levels(self, evidence: Evidence, rows: Sequence[int], classes: Indices) -> tuple[Array, Array]:
+        """Where classes lie beside their draft's profile, and how sure that is: mean and variance in logits, [D, k]."""
+        surprise, information = evidence.surprise[:, classes], evidence.information[:, classes]
+        own = 1 / (1 + information * evidence.spread[:, None])  # what a draft's own evidence leaves open
+        ease_doubt = 1 / ((information * own).sum(0) + 1 / _EASE_VARIANCE)  # [k]
+        ease = ease_doubt * (surprise * own).sum(0)
+        rest = evidence.spread[rows, None] * own[rows]  # variance of what is particular
+        own = own[rows]
+        level = ease + rest * (surprise[rows] - information[rows] * ease)
+        doubt = rest + own * own * (ease_doubt + evidence.doubt[rows, None])
+        return np.minimum(np.maximum(level, -_FARTHEST), _FARTHEST), doubt
 
-        κ + 1 = m(1 − m) / v, with v the variance between classes less what their counts alone would show.
-        """
-        accepted, rejected = evidence.sum(3)  # each [D, K]
-        counts = accepted + rejected
-        total = np.maximum(counts.sum(1), _LEAST_VARIANCE)
-        level = accepted.sum(1) / total
-        chance = level * (1 - level)
-        spread = (accepted - counts * level[:, None]) ** 2 / np.maximum(counts, _LEAST_VARIANCE)
-        classes = (counts > _FEW_ROUNDS).sum(1)
-        between = (spread.sum(1) - np.maximum(classes - 1, 0) * chance) / total
-        kappa = np.clip(chance / np.maximum(between, _LEAST_VARIANCE) - 1, *self._settings.prior_bounds)
-        return np.where(classes >= _ENOUGH_CLASSES, kappa, self._settings.prior_strength)
+    def _contribution(
+        self, regime: Regime, draft: str, request_id: str, probabilities: ClassProbabilities
+    ) -> Contribution:
+        """What the request said of the draft so far; without an id nothing is known to belong to it."""
+        if not request_id:
+            return self._fresh(regime, draft, probabilities)
+        key = (request_id, draft, regime)
+        found = self._live.get(key)
+        if found is None:
+            found = self._live[key] = self._fresh(regime, draft, probabilities)
+            if len(self._live) > _LIVE_REQUESTS:
+                self._live.popitem(last=False)
+        self._live.move_to_end(key)
+        return found
+
+    def _fresh(self, regime: Regime, draft: str, probabilities: ClassProbabilities) -> Contribution:
+        first, *others = self.beliefs(regime, (draft,), probabilities).of(draft)
+        doubt = 1 / ((first.a + first.b + 1) * first.mean * (1 - first.mean))
+        return Contribution([first.mean, *(hazard.mean for hazard in others)], doubt, self._settings)
 
     def _row(self, draft: str) -> int:
         return self._rows.setdefault(draft, len(self._rows))
 
-    def _of(self, regime: Regime) -> Array:
-        """The regime's evidence, [2, D, K, J], with room for every draft that was named so far."""
+    def _of(self, regime: Regime) -> Evidence:
+        """The regime's evidence, with room for every draft that was named so far."""
         found = self._evidence.get(regime)
-        have = 0 if found is None else found.shape[1]
-        if found is None or have < len(self._rows):
-            grown = np.zeros((2, len(self._rows), len(self._classes), self._settings.max_gamma))
-            if found is not None:
-                grown[:, :have] = found
-            self._evidence[regime] = found = grown
+        if found is None:
+            found = self._evidence[regime] = Evidence(len(self._classes), self._settings)
+        found.grow(len(self._rows))
         return found
 
     def _weights(self, probabilities: ClassProbabilities) -> Array:
@@ -179,30 +176,3 @@ class HazardTable:
             weights = np.array([by_name.get(name, 0.0) for name in self._classes])
         total = float(weights.sum())
         return weights / total if total > 0 else np.full(len(weights), 1 / len(weights))
-
-
-def outcomes(record: RoundRecord, positions: int) -> tuple[list[float], list[float]]:
-    """Return what a round says per position: mass accepted and mass rejected, each [positions].
-
-    Positions up to the first rejection speak, those beyond are censored, as is a cut at the completion's end.
-    Where β_j = Σ min(p, q) is known it stands for the coin: same mean, less variance. A proposer that drafted
-    fewer tokens than it was asked for had nothing to go by: that is a miss at the next position.
-    """
-    accepted, rejected = [0.0] * positions, [0.0] * positions
-    by_overlap = bool(record.overlaps) and not record.censored
-    known = record.overlaps[: record.gamma] if by_overlap else (1.0,) * record.num_accepted
-    for j, beta in enumerate(known[:positions]):
-        accepted[j], rejected[j] = beta, 1.0 - beta
-    miss = record.num_accepted
-    coin = miss < record.gamma and not by_overlap
-    short = miss == record.gamma < record.planned_gamma
-    if (coin or short) and not record.censored and miss < positions:
-        rejected[miss] = 1.0
-    return accepted, rejected
-
-
-def expected_tokens(hazards: NDArray[np.floating[Any]]) -> Array:
-    """E[tokens of a round | γ] = 1 + Σ_{j≤γ} Π_{i≤j} α_i for γ = 0 … J; [..., J] → [..., J + 1]."""
-    survival = np.cumprod(hazards, axis=-1)
-    ones = np.ones((*hazards.shape[:-1], 1))
-    return np.concatenate((ones, 1 + np.cumsum(survival, axis=-1)), axis=-1)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specsched.policy.acceptance import Array, Beliefs, expected_tokens
 from specsched.policy.base import Arm, DecisionContext
+from specsched.policy.beliefs import Array, Beliefs, expected_tokens
 from specsched.policy.cost import CostModel
 from specsched.policy.hint import Choice
 from specsched.records import NO_DRAFT, ArmScore

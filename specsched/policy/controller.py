@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from statistics import fmean
 
 from specsched.policy.base import Arm, RowView
@@ -45,6 +46,8 @@ class _Member:
     draft: str
     follows: bool
     """Whether the controller may choose for it: its caller did not, and there is something to choose."""
+    random: Random
+    """Of this request's own draws."""
     rounds: int = 0
     started: set[str] = field(default_factory=set)
     """Drafts whose first round, the one that takes in the prompt, is over."""
@@ -93,7 +96,7 @@ class AdaptiveController:
         """Take a row with its plan."""
         hazards = RequestHazards({c.draft_model: c.hazards for c in plan.candidates}, self._settings)
         follows = not plan.pinned and bool(plan.candidates)
-        self._members[request_id] = _Member(plan, hazards, _first_draft(plan), follows)
+        self._members[request_id] = _Member(plan, hazards, _first_draft(plan), follows, Random(plan.seed))
         self._bound = max(self._bound, plan.gamma)
 
     def choose(self, rows: Sequence[RowView]) -> list[Arm]:
@@ -138,15 +141,18 @@ class AdaptiveController:
         member.rounds += 1
         if not member.follows or len(member.hazards.drafts) < 2 or member.rounds % self._settings.reconsider_rounds:
             return
-        goodputs = {draft: self._lone_goodput(member, draft, row.context_tokens) for draft in member.hazards.drafts}
+        goodputs = {
+            draft: self._lone_goodput(member, draft, row.context_tokens, member.random.gauss(0.0, 1.0))
+            for draft in member.hazards.drafts
+        }
         best = max(goodputs, key=lambda draft: goodputs[draft])
         saved = row.remaining_tokens * (1 / goodputs[member.draft] - 1 / goodputs[best])
         gain = goodputs[best] / goodputs[member.draft] - 1
         if gain > self._settings.switch_gain and saved > self._costs.prefill(best, row.context_tokens):
             member.draft = best
 
-    def _lone_goodput(self, member: _Member, draft: str, context: float) -> float:
-        lane = Lane(draft, member.plan.max_gamma, tokens=member.hazards.tokens(draft))
+    def _lone_goodput(self, member: _Member, draft: str, context: float, normal: float) -> float:
+        lane = Lane(draft, member.plan.max_gamma, tokens=member.hazards.drawn(draft, normal))
         alone = Batch([lane], self._costs, context)
         return max(alone.goodput(bound) for bound in range(1, alone.highest + 1))
 

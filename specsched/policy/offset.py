@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from operator import mul
 
-from specsched.policy.acceptance import outcomes
+from specsched.policy.outcomes import outcomes
 from specsched.policy.settings import PolicySettings
 from specsched.records import Beta, RoundRecord
 
@@ -45,9 +45,16 @@ class RequestHazards:
     def offset(self, draft: str) -> float:
         """Return u as seen by one draft."""
         surprise, information = self._pooled(self._surprise, draft), self._pooled(self._information, draft)
-        spread = 1 / self._settings.offset_prior + self._doubt[draft]
+        spread = self._settings.request_variance + self._doubt[draft]
         limit = self._settings.offset_limit
         return max(-limit, min(limit, surprise / (information + 1 / spread)))
+
+    def drawn(self, draft: str, normal: float) -> list[float]:
+        """E[tokens of a round | γ] as they may well be: u lies `normal` standard deviations from where it is seen."""
+        information = self._pooled(self._information, draft)
+        spread = self._settings.request_variance + self._doubt[draft]
+        shift = math.exp(self.offset(draft) + normal / math.sqrt(information + 1 / spread))
+        return _expected(m * shift / (1 - m + m * shift) for m in self._means[draft])
 
     def observe(self, record: RoundRecord) -> None:
         """Learn from one of the request's rounds."""
@@ -65,7 +72,7 @@ class RequestHazards:
 
     def _shared(self, draft: str) -> float:
         """Weight of a draft's rounds for others."""
-        request = 1 / self._settings.offset_prior
+        request = self._settings.request_variance
         return self._settings.offset_sharing * request / (request + self._doubt[draft])
 
 

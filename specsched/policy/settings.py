@@ -9,6 +9,10 @@ class PolicySettings:
 
     max_gamma: int = 8
     """Largest lookahead."""
+    unknown_mean: float = 0.6
+    """First hazard of a draft that nobody has seen: hopeful, so that it is tried."""
+    unknown_strength: float = 2.0
+    """Pseudo-counts of that guess: vague, so that it is soon known."""
     prior_strength: float = 10.0
     """κ: pseudo-counts of a cell’s prior, until several classes of its draft tell how alike they are."""
     prior_bounds: tuple[float, float] = (3.0, 200.0)
@@ -21,8 +25,8 @@ class PolicySettings:
     """Bound of a request's offset u, in logits."""
     offset_sharing: float = 0.6
     """Weight of what another draft's rounds say about a request."""
-    offset_prior: float = 2.0
-    """Pseudo-information that holds u at 0."""
+    request_variance: float = 0.5
+    """σ²: how far requests of one class lie apart, in logits²."""
     slowdown: float = 0.02
     """x: how much slower than plain decoding the guard allows."""
     guard_start_tokens: float = 20.0
@@ -31,7 +35,7 @@ class PolicySettings:
     """A round's γ moves only for more than this."""
     switch_gain: float = 0.03
     """A request's draft changes only for more than this."""
-    reconsider_rounds: int = 16
+    reconsider_rounds: int = 8
     """Rounds between two looks at a request's draft."""
     samples: int = 128
     """Posterior draws per decision: one is played, all give intervals and propensity."""

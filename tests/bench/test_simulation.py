@@ -19,8 +19,8 @@ from specsched.bench.simulation.scenarios import SCENARIOS, Drawn, path_of
 from specsched.bench.simulation.truth import MAX_GAMMA
 from specsched.cli.simulate import simulate
 from specsched.errors import SetupError
-from specsched.policy.acceptance import expected_tokens
 from specsched.policy.base import Arm
+from specsched.policy.beliefs import expected_tokens
 from specsched.policy.controller import PlannedController
 
 FEW = 20

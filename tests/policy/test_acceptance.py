@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specsched.policy.acceptance import HazardTable, Regime, expected_tokens, outcomes
+from specsched.policy.acceptance import HazardTable, Regime
+from specsched.policy.beliefs import expected_tokens
+from specsched.policy.outcomes import outcomes
 from specsched.policy.settings import PolicySettings
 from specsched.records import ClassProbabilities, RoundRecord
 
@@ -46,11 +48,32 @@ def test_hazards_come_back_although_rounds_are_censored():
     truth = np.array([0.9, 0.7, 0.8, 0.6])
     random = np.random.default_rng(1)
     table = HazardTable(CLASSES, PolicySettings(max_gamma=4))
-    for _ in range(4000):
+    for number in range(6000):
         gamma = int(random.integers(1, 5))
         accepted = int(np.cumprod(random.random(gamma) < truth[:gamma]).sum())
-        table.observe(GREEDY, CHAT, round_of(gamma, accepted))
+        table.observe(GREEDY, CHAT, round_of(gamma, accepted), f"request {number // 20}")
     assert means(table) == pytest.approx(truth, abs=0.06)
+
+
+def test_deep_positions_that_only_easy_requests_reach_are_not_taken_for_everybody_s():
+    """Half the requests accept .5 and are asked for 2 tokens, half .9 and for 8: S_8 is .22, plain counts say .28."""
+    random, table = np.random.default_rng(0), HazardTable(CLASSES, PolicySettings())
+    for request in range(400):
+        hazard, gamma = ((0.5, 2), (0.9, 8))[request % 2]
+        for _ in range(30):
+            accepted = int(np.cumprod(random.random(gamma) < hazard).sum())
+            table.observe(GREEDY, CHAT, round_of(gamma, accepted), f"request {request}")
+    assert 0.19 < np.prod(means(table)) < 0.262
+
+
+def test_the_rounds_of_one_request_count_for_less_than_as_many_requests():
+    one, many = (HazardTable(CLASSES, PolicySettings(max_gamma=2)) for _ in range(2))
+    for number in range(40):
+        one.observe(GREEDY, CHAT, round_of(2, number % 3), "the same")
+        many.observe(GREEDY, CHAT, round_of(2, number % 3), f"request {number}")
+    told, better = (table.beliefs(GREEDY, ("d",), CHAT).of("d")[0] for table in (one, many))
+    assert told.a + told.b < better.a + better.b
+    assert sum(cell.accepted + cell.rejected for cell in one.export({}) if cell.position == 1) < 12
 
 
 def test_overlaps_give_the_mean_of_coins_with_less_variance():
@@ -84,8 +107,8 @@ def test_regimes_and_drafts_are_tables_of_their_own():
     table.observe(Regime(sampled=True, coupled=False), CHAT, round_of(2, 0))
     assert means(table) == pytest.approx(before)
     table.observe(GREEDY, CHAT, round_of(2, 0))
-    assert means(table, draft="other") == pytest.approx(before)
-    assert means(table)[0] < before[0]
+    assert means(table, draft="other") == pytest.approx(before, abs=0.01)  # but for how easy the class may be
+    assert means(table)[0] < before[0] - 0.02
 
 
 def test_doubt_about_the_class_widens_the_belief():
@@ -135,7 +158,7 @@ def test_classes_that_differ_believe_less_of_each_other():
             unlike.observe(GREEDY, pi, round_of(1, int(random.random() < (0.9 if index % 2 else 0.2))))
     new = ClassProbabilities.certain("f", classes)
     firm, vague = (table.beliefs(GREEDY, ("d",), new).of("d")[0] for table in (alike, unlike))
-    assert firm.a + firm.b > 30
+    assert firm.a + firm.b > 18
     assert vague.a + vague.b < 6
 
 

@@ -28,10 +28,10 @@ def policy(**fields):
 
 def taught():
     learner = policy()
-    for accepted in (3, 1, 2, 0, 3) * 20:
+    for number, accepted in enumerate((3, 1, 2, 0, 3) * 20):
         record = RoundRecord("good", 3, accepted, 1, 0.1, 0.1, planned_gamma=3)
         pi = ClassProbabilities(CLASSES, (0.75, 0.25))
-        learner.observe(Observation("r", pi, sampled=False, coupled=True, round=record))
+        learner.observe(Observation(str(number), pi, sampled=False, coupled=True, round=record))
     return learner
 
 

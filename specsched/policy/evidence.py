@@ -1,0 +1,128 @@
+"""Evidence on the hazards of one regime: counts per draft, class and position, and their sums, kept up to date."""
+
+import numpy as np
+
+from specsched.policy.beliefs import Array
+from specsched.policy.settings import PolicySettings
+
+_ROUNDS_PER_FADING = 16.0
+"""Rounds of a class after which its evidence is discounted, all at once."""
+
+_PROFILE_STRENGTH = 4.0
+"""Pseudo-counts with which a draft's positions start from its level."""
+
+_RISE = 0.3
+"""Hazards rise by so much times ln j where nothing is known: .71 → .88 over 16 positions is .4 (POLICY.md)."""
+
+_UNKNOWN_VARIANCE = 2.0
+"""Of a draft's level in logits², before anybody has seen it."""
+
+_LEAST = 1e-12
+_SOME_INFORMATION = 1.0
+_ENOUGH_CLASSES = 3
+"""Classes with some information, from which on their spread says something."""
+
+
+class Evidence:
+    """Counts of one regime, [2, D, K, J], accepted and rejected; rows are drafts and grow as they are named.
+
+    Discounts are applied to all drafts of a class alike: one that isn't played is known less and less, and is looked at
+    again.
+    """
+
+    def __init__(self, classes: int, settings: PolicySettings) -> None:
+        self._settings = settings
+        self._rise = _RISE * np.log(np.arange(1, settings.max_gamma + 1))
+        self._rounds = np.zeros(classes)
+        self._stale: set[int] = set()
+        self.counts: Array = np.zeros((2, 0, classes, settings.max_gamma))
+        self.profiles: Array = np.zeros((0, settings.max_gamma))
+        """A draft's hazards over all classes, in logits, [D, J]."""
+        self.surprise: Array = np.zeros((0, classes))
+        """Σ (accepted − n·m) against the draft's profile m, [D, K]."""
+        self.information: Array = np.zeros((0, classes))
+        """Σ n·m(1 − m), [D, K]: of how far a class lies from its draft's profile, in logits⁻²."""
+        self.spread: Array = np.zeros(0)
+        """τ², how far a draft's classes lie apart, in logits², [D]."""
+        self.doubt: Array = np.zeros(0)
+        """Variance of a draft's level, in logits², [D]."""
+
+    def grow(self, drafts: int) -> None:
+        """Make room for so many drafts."""
+        have = self.counts.shape[1]
+        if drafts <= have:
+            return
+        wider = np.zeros((2, drafts, *self.counts.shape[2:]))
+        wider[:, :have] = self.counts
+        self.counts = wider
+        for name in ("profiles", "surprise", "information", "spread", "doubt"):
+            known = getattr(self, name)
+            setattr(self, name, np.concatenate((known, np.zeros((drafts - have, *known.shape[1:])))))
+        self._stale.update(range(have, drafts))
+
+    def add(self, row: int, weights: Array, change: Array) -> None:
+        """Add a change of counts, [2, J], to the classes of one draft by weights, [K]."""
+        cells = self.counts[:, row]
+        cells += weights[:, None] * change[:, None]
+        np.maximum(cells, 0.0, out=cells)  # what is taken back may have faded meanwhile
+        self._stale.add(row)
+
+    def scale(self, row: int, k: int, share: float) -> None:
+        """Keep a share of what is known of one draft in one class."""
+        self.counts[:, row, k] *= share
+        self._stale.add(row)
+
+    def age(self, weights: Array) -> None:
+        """Let a round pass, credited to the classes by weights."""
+        self._rounds += weights
+        if self._rounds.max() >= _ROUNDS_PER_FADING:
+            self.counts *= (self._settings.forgetting**self._rounds)[:, None]
+            self._rounds[:] = 0.0
+            self._stale.update(range(self.counts.shape[1]))
+
+    def refresh(self) -> None:
+        """Bring the sums up to date."""
+        if not self._stale:
+            return
+        everything = len(self._stale) == self.counts.shape[1]
+        rows = slice(None) if everything else sorted(self._stale)
+        self._stale.clear()
+        accepted, rejected = self.counts[0, rows], self.counts[1, rows]  # [d, K, J]
+        seen = accepted + rejected
+        profile = self._profile(accepted.sum(1), seen.sum(1))
+        means = 1 / (1 + np.exp(-profile))
+        variance = means * (1 - means)
+        surprise = accepted.sum(2) - np.einsum("dkj,dj->dk", seen, means)
+        information = np.einsum("dkj,dj->dk", seen, variance)
+        spread = self._spread(surprise, information, variance[:, 0])
+        independent = (information / (1 + information * spread[:, None])).sum(1)
+        self.profiles[rows], self.surprise[rows], self.information[rows] = profile, surprise, information
+        self.spread[rows] = spread
+        self.doubt[rows] = 1 / (independent + 1 / _UNKNOWN_VARIANCE)
+
+    def _profile(self, accepted: Array, seen: Array) -> Array:
+        """Hazards over all classes, [d, J], in logits: each position's own counts upon the draft's level."""
+        unknown = self._settings.unknown_strength
+        level = (accepted.sum(1) + unknown * self._settings.unknown_mean) / (seen.sum(1) + unknown)
+        rising = (level / (1 - level))[:, None] * np.exp(self._rise)
+        guess = rising / (1 + rising)
+        means = (accepted + _PROFILE_STRENGTH * guess) / (seen + _PROFILE_STRENGTH)
+        means = np.minimum(np.maximum(means, _LEAST), 1 - _LEAST)
+        return np.asarray(np.log(means / (1 - means)))
+
+    def _spread(self, surprise: Array, information: Array, variance: Array) -> Array:
+        """τ², [d], by moments over classes (DerSimonian & Laird 1986): what differs beyond what chance would show.
+
+        It stands for κ, the pseudo-counts with which a class starts from its draft: τ² = 1 / κm(1 − m).
+        """
+        told = information > _SOME_INFORMATION
+        weights = information * told
+        total = weights.sum(1)
+        mean = (surprise * told).sum(1) / np.maximum(total, _LEAST)
+        deviation = surprise / np.maximum(information, _LEAST) - mean[:, None]
+        excess = (weights * deviation**2).sum(1) - told.sum(1) + 1
+        scale = total - (weights**2).sum(1) / np.maximum(total, _LEAST)
+        found = excess / np.maximum(scale, _LEAST)
+        weakest, strongest = self._settings.prior_bounds
+        bounded = np.minimum(np.maximum(found, 1 / (strongest * variance)), 1 / (weakest * variance))
+        return np.where(told.sum(1) >= _ENOUGH_CLASSES, bounded, 1 / (self._settings.prior_strength * variance))
