@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from specsched.classify.base import Classifier
 from specsched.classify.fake import FixedClassifier
 from specsched.classify.linear import LinearClassifier
+from specsched.cli.stores import arm_versions, make_store
 from specsched.config.reload import refusal
 from specsched.config.sections.policy import Policy as PolicySection
 from specsched.config.tree import Config
@@ -21,9 +22,7 @@ from specsched.engine.base import EngineCore
 from specsched.errors import Violation
 from specsched.policy.base import RoundController
 from specsched.policy.kinds import KINDS, Choices
-from specsched.policy.memory import NullStore
 from specsched.policy.settings import PolicySettings
-from specsched.policy.sqlite import SqliteStore
 from specsched.policy.succession import Succession
 from specsched.pool.manifest import Pool, load_pool
 from specsched.records import NO_DRAFT, AcceptanceRecord, CapturedCompletion, CostGrid
@@ -80,7 +79,7 @@ def make_scheduler(
             sink=NullSink() if sink is None else sink,
             capture=NullSink() if capture is None else capture,
             tracer=tracer or NullTracer(),
-            store=SqliteStore(Path(config.store.path)) if config.store.path else NullStore(),
+            store=make_store(config, pool, classifier),
         )
     )
 
@@ -114,7 +113,7 @@ def make_snapshot(config: Config, pool: Pool, known_classes: tuple[str, ...]) ->
     violations = list(_unfit(section, [draft.id for draft in pool.drafts]))
     if violations:
         raise refusal(violations)
-    choices = replace(_choices(section), versions={draft.id: draft.sha256 or "" for draft in pool.drafts})
+    choices = replace(_choices(section), versions=arm_versions(pool))
     classes = section.prompt_classes or known_classes
     make_policy = partial(KINDS[section.kind].policy, choices, classes)
     return Snapshot(

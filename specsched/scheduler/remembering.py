@@ -7,6 +7,7 @@ import structlog
 
 from specsched.policy.base import Policy
 from specsched.policy.memory import Cell, Learner, Store
+from specsched.policy.shared import SharedStore
 
 log = structlog.get_logger()
 
@@ -29,6 +30,7 @@ class Memory:
             if self._idle:
                 log.info("learned_state_restored", cells=len(self._idle))
         self._saved = self._state
+        self._failing = False
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -55,14 +57,28 @@ class Memory:
             await self.save()
 
     async def save(self) -> None:
-        """Save what is new. A store that fails is said and tried again; no request notices."""
+        """Save what is new, and take up what others learnt. A store that fails is said once; no request notices."""
         state = self._state
-        if state == self._saved:
+        shared = self._store if isinstance(self._store, SharedStore) else None
+        if state == self._saved and (shared is None or self._learner is None):
             return
-        cells = self.cells
         try:
-            await asyncio.to_thread(self._store.save, cells)
-        except Exception as error:  # noqa: BLE001 - disk full, file gone, database locked: the service goes on
-            log.warning("store_failed", error=str(error))
+            if shared is None:
+                await asyncio.to_thread(self._store.save, self.cells)
+            else:
+                await self._exchange(shared)
+        except Exception as error:  # noqa: BLE001 - disk full, file gone, locked, server away: the service goes on
+            if not self._failing:
+                log.warning("store_failed", error=str(error))
+            self._failing = True
         else:
-            self._saved = state
+            if self._failing:
+                log.info("store_works_again")
+            self._saved, self._failing = state, False
+
+    async def _exchange(self, shared: SharedStore) -> None:
+        learner = self._learner
+        news = await asyncio.to_thread(shared.sync, self.cells)
+        if news and learner is not None and learner is self._learner:
+            learner.restore(news)
+            shared.took(news)

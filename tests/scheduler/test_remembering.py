@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 
+from structlog.testing import capture_logs
+
 from specsched.policy.memory import Cell, NullStore
 from specsched.scheduler.remembering import Memory
 
@@ -89,3 +91,46 @@ async def test_a_policy_that_learns_nothing_is_left_alone():
     store = Listed((CELL,))
     await Memory(object(), store).save()
     assert store.saved == []
+
+
+class Away:
+    """A store that never answers, and one that is shared."""
+
+    def load(self):
+        return ()
+
+    def save(self, cells):
+        raise OSError("away")
+
+
+class Shared(Away):
+    """Has news once; notes what it was told."""
+
+    def __init__(self):
+        self.told, self.taken = [], []
+
+    def sync(self, cells):
+        self.told.append(tuple(cells))
+        return () if self.taken else (CELL,)
+
+    def took(self, news):
+        self.taken.append(tuple(news))
+
+
+async def test_a_store_that_fails_is_said_once():
+    memory = Memory(Learning(), Away())
+    with capture_logs() as logs:
+        for _ in range(3):
+            memory.hand_over(Learning(), ())
+            await memory.save()
+    assert [log["event"] for log in logs] == ["store_failed"]
+
+
+async def test_what_others_learnt_is_taken_up_even_when_nothing_is_new_here():
+    store, learning = Shared(), Learning()
+    memory = Memory(learning, store)
+    await memory.save()
+    await memory.save()
+    assert store.taken == [(CELL,)]
+    assert learning.restored == (CELL,)
+    assert len(store.told) == 2

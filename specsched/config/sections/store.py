@@ -1,6 +1,8 @@
 """`store:` — what the policy has learnt, over restarts."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from specsched.config.sections.base import Section
 
@@ -9,3 +11,13 @@ class Store(Section):
     """What the policy has learnt, over restarts."""
 
     path: str | None = Field(default=None, description="SQLite file; unset: what is learnt ends with the service.")
+    redis_url: str | None = Field(
+        default=None,
+        description="redis://host:port/db of a server that replicas learn together through; instead of `path`.",
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.path is not None and self.redis_url is not None:
+            raise ValueError("path and redis_url exclude each other")
+        return self

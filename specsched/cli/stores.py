@@ -1,0 +1,42 @@
+"""Where what is learnt is kept, and what makes it the same: identities of arms and of services."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from specsched.classify.base import Classifier
+from specsched.config.tree import Config
+from specsched.policy.memory import NullStore, Store
+from specsched.policy.redis import RedisStore
+from specsched.policy.sqlite import SqliteStore
+from specsched.pool.manifest import Pool
+
+
+def make_store(config: Config, pool: Pool, classifier: Classifier) -> Store:
+    """Build the store that the configuration names.
+
+    Raises:
+        ConfigError: one cannot write there, or it is no URL.
+    """
+    section = config.store
+    if section.redis_url is not None:
+        bounds = (*classifier.classes, *(config.policy.prompt_classes or ()), str(config.policy.max_gamma))
+        return RedisStore(section.redis_url, _hash((*_of_target(pool), *bounds)), arm_versions(pool))
+    return SqliteStore(Path(section.path)) if section.path else NullStore()
+
+
+def arm_versions(pool: Pool) -> Mapping[str, str]:
+    """Draft → identity of its arms: what was learnt of it is worth nothing but a hint once any of this changes.
+
+    The sampling bin is part of each cell's key.
+    """
+    return {draft.id: _hash((*_of_target(pool), draft.sha256 or "")) for draft in pool.drafts}
+
+
+def _of_target(pool: Pool) -> tuple[str, ...]:
+    classifier = hashlib.sha256(pool.classifier.read_bytes()).hexdigest() if pool.classifier else ""
+    return (pool.target.id, pool.target.sha256 or "", pool.target.quantization, classifier)
+
+
+def _hash(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
