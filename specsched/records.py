@@ -463,6 +463,8 @@ class WorkerLoad:
     """What the guard would still let speculation lose against plain decoding."""
     guard_vetoes: int = 0
     """Rounds in which the guard forbade speculation, since the worker started."""
+    kv_cached_tokens: int = 0
+    """KV tokens of earlier requests, kept for those that begin alike."""
 
 
 # ----------------------------------------------------------------------------------- what the caller gets

@@ -157,6 +157,7 @@ def make_engine(
         max_rows=section.max_rows,
         kv_capacity_tokens=section.kv_capacity_tokens,
         prefill_chunk_tokens=section.prefill_chunk_tokens,
+        prefix_cache_tokens=section.prefix_cache_tokens,
         threads=threads,
         profile_seconds=section.profile_seconds,
     )

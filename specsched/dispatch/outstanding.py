@@ -59,6 +59,7 @@ def as_reported(known: WorkerLoad, reported: WorkerLoad) -> WorkerLoad:
         known,
         kv_used_tokens=reported.kv_used_tokens,
         kv_capacity_tokens=reported.kv_capacity_tokens,
+        kv_cached_tokens=reported.kv_cached_tokens,
         guard_budget_tokens=reported.guard_budget_tokens,
         guard_vetoes=reported.guard_vetoes,
     )

@@ -13,9 +13,11 @@ from specsched.engine.admission import check_job
 from specsched.engine.base import Deliver
 from specsched.engine.drafts import Drafts
 from specsched.engine.finish import Ending, cut
+from specsched.engine.kv.prefix import PrefixCache
 from specsched.engine.law import History
 from specsched.engine.logprobs import token_logprobs
 from specsched.engine.model import LanguageModel
+from specsched.engine.prefill import Prefill
 from specsched.engine.roster import Roster, Waiting
 from specsched.engine.rounds import propose, score
 from specsched.engine.row import Row
@@ -59,6 +61,8 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._roster = Roster(settings)
+        self._prefixes = PrefixCache(target.kv, settings.prefix_cache_tokens)
+        self._prefill = Prefill(target, self._prefixes, settings.prefill_chunk_tokens, clock)
         self._disabled: set[str] = set()
 
     # ------------------------------------------------------------------------------------- what others ask
@@ -75,6 +79,7 @@ class Engine:
             waiting_rows=len(self._roster.waiting),
             outstanding_tokens=self._roster.outstanding_tokens,
             kv_used_tokens=self._roster.kv_tokens,
+            kv_cached_tokens=self._prefixes.tokens,
             kv_capacity_tokens=self._settings.kv_capacity_tokens,
             guard_budget_tokens=self._controller.credit if isinstance(self._controller, Guarded) else 0.0,
             guard_vetoes=self._controller.vetoes if isinstance(self._controller, Guarded) else 0,
@@ -93,6 +98,7 @@ class Engine:
         )
         self._roster.waiting[job.request_id] = Waiting(job, deliver, self._clock())
 
+    @torch.inference_mode()  # freeing a row may move another one's KV
     def cancel(self, request_id: str) -> None:
         """Free the row now and deliver its last chunk."""
         aborted = Chunk((), finish=FinishReason.ABORTED)
@@ -131,6 +137,7 @@ class Engine:
     def check_integrity(self) -> None:
         """Assert that no KV row outlives its request, and that the rows agree with their KV."""
         self._target.kv.check_integrity()
+        self._prefixes.check_integrity()
         assert {row.kv for row in self._roster.rows.values()} == set(self._target.kv.open_rows)
         assert all(0 <= row.kv.length < len(row.tokens) for row in self._roster.rows.values())
 
@@ -141,10 +148,13 @@ class Engine:
         """Let rows join, take in a stretch of their prompts, run one round. Returns whether there is more to do."""
         self._drafts.attach()
         self._roster.join(self._open)
-        self._prefill()
+        self._prefixes.fit(self._roster.kv_room_tokens)
+        self._prefill.step(list(self._roster.unread()), beside=bool(self._roster.ready()))
         rows = self._roster.ready()
         if rows:
+            started = self._clock()
             self._round(rows)
+            self._prefill.pace.observe_round(self._clock() - started)
         return self._roster.busy
 
     def _round(self, rows: list[Row]) -> None:
@@ -184,7 +194,10 @@ class Engine:
         top = row.job.logprobs
         logprobs = token_logprobs(logits, ending.tokens, top) if top is not None else ()
         finish = ending.finish or self._out_of_time(row)
-        chunk = Chunk(tuple(ending.tokens), logprobs, ending.record, finish, ending.matched_token_id)
+        chunk = Chunk(tuple(ending.tokens), logprobs, ending.record, finish, ending.matched_token_id, row.cached_tokens)
+        if finish is not None or not row.learnt:  # after its first round: others may wait for the same head
+            row.learnt = True
+            self._prefill.learn(row, self._roster.kv_room_tokens)
         if finish is None:
             row.deliver(chunk)
         else:
@@ -209,26 +222,6 @@ class Engine:
             stop_ids=stop_ids,
             started=waiting.since,
         )
-
-    def _prefill(self) -> None:
-        """Take in a stretch of the oldest unread prompts, as many rows as the budget of positions lays out.
-
-        A row's last token is left for its first round.
-        """
-        rows: list[Row] = []
-        stretches: list[list[int]] = []
-        widest, budget = 0, self._settings.prefill_chunk_tokens
-        for row in self._roster.unread():
-            stretch = row.tokens[row.kv.length : len(row.tokens) - 1][:budget]
-            widest = max(widest, len(stretch))
-            if rows and widest * (len(rows) + 1) > budget:
-                break
-            rows.append(row)
-            stretches.append(stretch)
-        if rows:
-            self._target.forward([row.kv for row in rows], stretches, keep_last=True)
-            for row, stretch in zip(rows, stretches, strict=True):
-                row.kv.length += len(stretch)
 
     def _end(self, row: Row, chunk: Chunk) -> None:
         """Free all that belongs to a row, then say so."""

@@ -2,20 +2,26 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from specsched.engine.base import Deliver
 from specsched.engine.row import Row
 from specsched.engine.settings import EngineSettings
 from specsched.records import Job
 
+MOST_OVERTAKEN = 16
+"""Jobs that may be let in before one that does not fit yet: smaller ones use the room that it cannot."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Waiting:
     """A job that has no row yet."""
 
     job: Job
     deliver: Deliver
     since: float
+    overtaken: int = 0
+    """Jobs that came later and were let in before."""
 
 
 class Roster:
@@ -30,10 +36,15 @@ class Roster:
         return request_id in self.rows or request_id in self.waiting
 
     def join(self, open_row: Callable[[Waiting], Row]) -> None:
-        """Let jobs become rows, first come first served, while rows and KV tokens last."""
-        while (first := self._first_waiting()) is not None and self._fits(first.job):
-            del self.waiting[first.job.request_id]
-            self.rows[first.job.request_id] = open_row(first)
+        """Let jobs become rows, first come first served, while rows and KV tokens last.
+
+        A job that does not fit is overtaken by some that do, and then waits no longer for the room to come.
+        """
+        while (chosen := self._next_to_join()) is not None:
+            for before in self._waiting_before(chosen):
+                before.overtaken += 1
+            del self.waiting[chosen.job.request_id]
+            self.rows[chosen.job.request_id] = open_row(chosen)
 
     def unread(self) -> Iterator[Row]:
         """Rows whose prompt the target has not taken in yet, oldest first."""
@@ -47,8 +58,7 @@ class Roster:
     @property
     def busy(self) -> bool:
         """Whether a step would do something."""
-        first = self._first_waiting()
-        return any(not row.paused for row in self.rows.values()) or (first is not None and self._fits(first.job))
+        return any(not row.paused for row in self.rows.values()) or self._next_to_join() is not None
 
     @property
     def kv_tokens(self) -> int:
@@ -56,17 +66,32 @@ class Roster:
         return sum(_footprint(row.job) for row in self.rows.values())
 
     @property
+    def kv_room_tokens(self) -> int:
+        """KV tokens that no row may come to."""
+        return self._settings.kv_capacity_tokens - self.kv_tokens
+
+    @property
     def outstanding_tokens(self) -> int:
         """Tokens still to come, of rows and of waiting jobs."""
         queued = sum(w.job.max_tokens - len(w.job.generated_ids) for w in self.waiting.values())
         return queued + sum(row.remaining for row in self.rows.values())
 
-    def _first_waiting(self) -> Waiting | None:
-        return next(iter(self.waiting.values()), None)
+    def _next_to_join(self) -> Waiting | None:
+        """Return the first job that fits, up to one that was overtaken often enough."""
+        if len(self.rows) >= self._settings.max_rows:
+            return None
+        for waiting in self.waiting.values():
+            if self._fits(waiting.job):
+                return waiting
+            if waiting.overtaken >= MOST_OVERTAKEN:
+                return None
+        return None
+
+    def _waiting_before(self, chosen: Waiting) -> Iterator[Waiting]:
+        return takewhile(lambda waiting: waiting is not chosen, self.waiting.values())
 
     def _fits(self, job: Job) -> bool:
-        room = self._settings.kv_capacity_tokens - self.kv_tokens
-        return len(self.rows) < self._settings.max_rows and (not self.rows or _footprint(job) <= room)
+        return not self.rows or _footprint(job) <= self.kv_room_tokens
 
 
 def _footprint(job: Job) -> int:

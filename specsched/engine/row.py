@@ -25,6 +25,10 @@ class Row:
     tokens: list[int] = field(init=False)
     """Prompt and completion."""
     paused: bool = False
+    cached_tokens: int = 0
+    """Tokens of the prompt that were known already."""
+    learnt: bool = False
+    """Whether others may begin with what this row has read."""
 
     def __post_init__(self) -> None:
         """Begin with what a resumed request brings along."""

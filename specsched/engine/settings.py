@@ -14,6 +14,8 @@ class EngineSettings:
     """Prompt and completion tokens that all rows together may come to."""
     prefill_chunk_tokens: int = 256
     """Prompt tokens that one step takes in, so that a long prompt doesn't stall the rows that decode."""
+    prefix_cache_tokens: int = 16_384
+    """Tokens that are kept of earlier requests, within what the rows leave of kv_capacity_tokens; 0 keeps none."""
     threads: int = 0
     """Compute threads; 0 leaves the library's choice."""
     profile_seconds: float = 4.0

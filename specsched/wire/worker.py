@@ -61,6 +61,7 @@ def load_to_proto(load: WorkerLoad) -> common_pb2.WorkerLoad:
         outstanding_tokens=load.outstanding_tokens,
         kv_used_tokens=load.kv_used_tokens,
         kv_capacity_tokens=load.kv_capacity_tokens,
+        kv_cached_tokens=load.kv_cached_tokens,
         guard_budget_tokens=load.guard_budget_tokens,
         guard_vetoes=load.guard_vetoes,
     )
@@ -75,6 +76,7 @@ def load_from_proto(message: common_pb2.WorkerLoad) -> WorkerLoad:
         outstanding_tokens=message.outstanding_tokens,
         kv_used_tokens=message.kv_used_tokens,
         kv_capacity_tokens=message.kv_capacity_tokens,
+        kv_cached_tokens=message.kv_cached_tokens,
         guard_budget_tokens=message.guard_budget_tokens,
         guard_vetoes=message.guard_vetoes,
     )

@@ -175,7 +175,9 @@ SCHEDULE_DRAFTS = drafts_of(SCHEDULE_TARGET)
 EXPECTED = [generate(SCHEDULE_TARGET, prompt, 24) for prompt in PROMPTS]
 
 
-def play(events: list[tuple[str, int, int]], arms: list[Arm]) -> tuple[Engine, dict[str, Collected], dict[str, int]]:
+def play(
+    events: list[tuple[str, int, int]], arms: list[Arm], make_kv: Callable[[int, int], RaggedKV]
+) -> tuple[Engine, dict[str, Collected], dict[str, int]]:
     """Run a schedule of joins, leaves and pauses against changing arms, then let everything come to its end."""
     controller = ScriptedController(lambda request, n: arms[(7 * n + int(request)) % len(arms)])
     engine = engine_of(
@@ -183,6 +185,7 @@ def play(events: list[tuple[str, int, int]], arms: list[Arm]) -> tuple[Engine, d
         SCHEDULE_DRAFTS,
         controller,
         settings=EngineSettings(max_rows=3, prefill_chunk_tokens=9, kv_capacity_tokens=120),
+        make_kv=make_kv,
     )
     out: dict[str, Collected] = {}
     prompts: dict[str, int] = {}
@@ -205,8 +208,8 @@ def play(events: list[tuple[str, int, int]], arms: list[Arm]) -> tuple[Engine, d
     return engine, out, prompts
 
 
-def holds_for(events: list[tuple[str, int, int]], arms: list[Arm]) -> None:
-    engine, out, prompts = play(events, arms)
+def holds_for(events: list[tuple[str, int, int]], arms: list[Arm], make_kv: Callable[[int, int], RaggedKV]) -> None:
+    engine, out, prompts = play(events, arms, make_kv)
     for name, each in out.items():
         assert each.last.finish is not None
         expected = EXPECTED[prompts[name]][: len(each.tokens)]
@@ -223,18 +226,20 @@ SCHEDULES = given(EVENTS, st.lists(st.sampled_from(ARMS), min_size=1, max_size=6
 QUIET = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
 
 
-@settings(max_examples=25, **QUIET)
+@pytest.mark.parametrize("make_kv", [RectangularKV, BlockKV])
+@settings(max_examples=30, **QUIET)
 @SCHEDULES
-def test_any_schedule_of_joins_leaves_pauses_and_arms(events: list[tuple[str, int, int]], arms: list[Arm]) -> None:
-    holds_for(events, arms)
+def test_any_schedule_of_joins_leaves_pauses_and_arms(make_kv, events, arms) -> None:
+    holds_for(events, arms, make_kv)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("make_kv", [RectangularKV, BlockKV])
 @settings(max_examples=1_000, **QUIET)
 @SCHEDULES
-def test_a_thousand_schedules(events: list[tuple[str, int, int]], arms: list[Arm]) -> None:
-    holds_for(events, arms)
+def test_a_thousand_schedules(make_kv, events, arms) -> None:
+    holds_for(events, arms, make_kv)
 
 
 # ----------------------------------------------------------------------------------- the check of the checker

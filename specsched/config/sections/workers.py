@@ -16,6 +16,9 @@ class Workers(Section):
     max_rows: int = Field(default=8, ge=1, le=1024, description="Requests that decode together on a worker.")
     kv_capacity_tokens: int = Field(default=16_384, ge=64, description="KV tokens of a worker.")
     prefill_chunk_tokens: int = Field(default=256, ge=1, description="Prompt tokens that one step takes in.")
+    prefix_cache_tokens: int = Field(
+        default=16_384, ge=0, description="KV tokens kept of earlier requests, within kv_capacity_tokens; 0 keeps none."
+    )
     profile_seconds: float = Field(default=4.0, ge=0, description="Time for measuring costs at start.")
     start_timeout_seconds: float = Field(default=120.0, gt=0, description="Time a worker has to load its models.")
     restart_backoff_seconds: float = Field(default=0.5, gt=0, description="First pause before a restart; doubles.")
