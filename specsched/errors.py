@@ -13,7 +13,8 @@ status code. One interceptor turns them into status; nothing else in the tree kn
     │   ├── PermissionDenied             PERMISSION_DENIED  known, and not allowed
     │   └── NotOffered                   UNIMPLEMENTED
     ├── CapacityError                    wait, then try again
-    │   ├── Overloaded                   RESOURCE_EXHAUSTED
+    │   ├── Overloaded                   RESOURCE_EXHAUSTED the queue is full
+    │   ├── QuotaExceeded                RESOURCE_EXHAUSTED the caller has taken what it may
     │   └── Unavailable                  UNAVAILABLE        draining, or no worker alive
     ├── SetupError                       the operator must act
     │   ├── ConfigError                  a configuration file or value
@@ -119,6 +120,13 @@ class Overloaded(CapacityError):
     """The queue is full."""
 
     reason = "OVERLOADED"
+    code = "RESOURCE_EXHAUSTED"
+
+
+class QuotaExceeded(CapacityError):
+    """The caller has taken what it may take for now."""
+
+    reason = "QUOTA_EXCEEDED"
     code = "RESOURCE_EXHAUSTED"
 
 

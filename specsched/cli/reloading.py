@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from specsched.cli.wiring import make_snapshot
+from specsched.cli.wiring import make_limits, make_snapshot
 from specsched.config.reload import Commit, Part
 from specsched.config.tree import Config
 from specsched.pool.manifest import Pool
@@ -34,8 +34,7 @@ def _adopt(scheduler: Scheduler, wanted: Snapshot) -> None:
 
 def _admission(scheduler: Scheduler) -> Part:
     def prepare(config: Config) -> Commit:
-        section = config.admission
-        return partial(scheduler.limit, section.max_requests, section.max_outstanding_tokens)
+        return partial(scheduler.limit, make_limits(config))
 
     return prepare
 

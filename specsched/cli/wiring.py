@@ -26,7 +26,8 @@ from specsched.policy.settings import PolicySettings
 from specsched.policy.succession import Succession
 from specsched.pool.manifest import Pool, load_pool
 from specsched.records import NO_DRAFT, AcceptanceRecord, CapturedCompletion, CostGrid
-from specsched.scheduler.admission import Admission
+from specsched.scheduler.admission.admission import Admission
+from specsched.scheduler.admission.limits import Limits
 from specsched.scheduler.reading import Reader
 from specsched.scheduler.resume import ResumeLimits
 from specsched.scheduler.scheduler import Parts, Scheduler
@@ -72,7 +73,7 @@ def make_scheduler(
             tokenizer=tokenizer,
             reader=Reader(tokenizer, classifier),
             snapshot=make_snapshot(config, pool, classifier.classes),
-            admission=Admission(config.admission.max_requests, config.admission.max_outstanding_tokens),
+            admission=Admission(make_limits(config)),
             dispatcher=dispatcher,
             resume_limits=ResumeLimits(config.workers.max_resumes, config.workers.start_timeout_seconds),
             meter=NullMeter() if registry is None else _metrics(config, pool, classifier, registry),
@@ -89,6 +90,14 @@ def _metrics(config: Config, pool: Pool, classifier: Classifier, registry: Colle
     workers = config.workers.addresses or [f"worker-{number}" for number in range(config.workers.count)]
     max_gamma = max(config.policy.max_gamma, config.policy.gamma)
     return SchedulerMetrics(registry, drafts, classifier.classes, max_gamma, workers, config.telemetry.max_tenants)
+
+
+def make_limits(config: Config) -> Limits:
+    """Return what admission is bounded by."""
+    section = config.admission
+    return Limits(
+        section.max_requests, section.max_outstanding_tokens, section.tenant_weights, section.priority_seconds
+    )
 
 
 def make_classifier(config: Config, pool: Pool) -> Classifier:

@@ -32,13 +32,8 @@ class Case:
     costs: CostModel | None
     """Of the worker that it was decided for; None where that has profiled nothing."""
 
-    @property
-    def tokens(self) -> int:
-        """Prompt and completion, at most."""
-        return len(self.reading.token_ids) + self.request.stopping.max_tokens
-
-    def job(self, noise_seed: int, trace_parent: str) -> Job:
-        """Return what a worker needs to know."""
+    def job(self, noise_seed: int, time_limit_seconds: float | None, trace_parent: str) -> Job:
+        """Return what a worker needs to know; the time limit is what is left of the request's."""
         stopping = self.request.stopping
         return Job(
             request_id=self.request.request_id,
@@ -51,7 +46,7 @@ class Case:
             stop_token_ids=stopping.stop_token_ids,
             ignore_eos=stopping.ignore_eos,
             logprobs=self.request.output.logprobs,
-            time_limit_seconds=stopping.max_time_seconds,
+            time_limit_seconds=time_limit_seconds,
             tenant=self.request.tenant,
             trace_parent=trace_parent,
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -15,10 +15,10 @@ _ABORT_SECONDS = 1.0
 
 
 class Running:
-    """Registry of running requests."""
+    """Registry of running requests, by tenant and id: no tenant can take another one's ids, or end its requests."""
 
     def __init__(self) -> None:
-        self._aborts: dict[str, asyncio.Event] = {}
+        self._aborts: dict[tuple[str, str], asyncio.Event] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self._closed = False
@@ -27,7 +27,7 @@ class Running:
         return len(self._aborts)
 
     @contextmanager
-    def enter(self, request_id: str) -> Iterator[asyncio.Event]:
+    def enter(self, tenant: str, request_id: str) -> Iterator[asyncio.Event]:
         """Register a request; yields the event that is set when it is aborted.
 
         Raises:
@@ -36,26 +36,37 @@ class Running:
         """
         if self._closed:
             raise Unavailable("the service is draining", retry_after_seconds=5.0)
-        if request_id in self._aborts:
+        key = (tenant, request_id)
+        if key in self._aborts:
             raise DuplicateRequest(f"request {request_id} is running already")
-        self._aborts[request_id] = asyncio.Event()
+        self._aborts[key] = asyncio.Event()
         self._empty.clear()
         try:
-            yield self._aborts[request_id]
+            yield self._aborts[key]
         finally:
-            del self._aborts[request_id]
+            del self._aborts[key]
             if not self._aborts:
                 self._empty.set()
 
-    def abort(self, request_id: str) -> None:
+    def abort(self, request_id: str, tenants: Collection[str] | None = None) -> None:
         """End a running request.
 
+        Args:
+            request_id: Its id.
+            tenants: Whose requests it may be; None: anybody's.
+
         Raises:
-            UnknownRequest: it does not run.
+            UnknownRequest: none of them runs it.
         """
-        if request_id not in self._aborts:
+        found = [
+            event
+            for (tenant, running), event in self._aborts.items()
+            if running == request_id and (tenants is None or tenant in tenants)
+        ]
+        if not found:
             raise UnknownRequest(f"no request {request_id} is running")
-        self._aborts[request_id].set()
+        for event in found:
+            event.set()
 
     async def drain(self, seconds: float) -> None:
         """Take no more; let those that run end, and abort what is left when the time is over."""

@@ -1,11 +1,11 @@
-"""The sentence: classify → decide → admit → dispatch → observe."""
+"""The sentence: classify → admit → decide → dispatch → observe."""
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, aclosing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from specsched.dispatch.base import Dispatcher
 from specsched.errors import SpecschedError, Unavailable
@@ -25,7 +25,8 @@ from specsched.records import (
     WorkerLoad,
 )
 from specsched.scheduler.account import Account
-from specsched.scheduler.admission import Admission
+from specsched.scheduler.admission.admission import Admission
+from specsched.scheduler.admission.limits import Limits, capacity_of
 from specsched.scheduler.canonical import write_canonical_line
 from specsched.scheduler.case import Case
 from specsched.scheduler.checks import check_request
@@ -36,14 +37,14 @@ from specsched.scheduler.remembering import Memory
 from specsched.scheduler.resume import ResumeLimits, execute_resumed
 from specsched.scheduler.running import Running, until
 from specsched.scheduler.snapshot import Snapshot
+from specsched.scheduler.summary import unserved
+from specsched.scheduler.terms import noise_seed, seconds_left, tokens_of, within
 from specsched.telemetry.base import Meter, NullMeter
 from specsched.telemetry.sinks.base import NullSink, Sink
 from specsched.telemetry.tracing.base import NullTracer, Span, Tracer
 from specsched.telemetry.tracing.conventions import completion_attributes, decision_attributes
 from specsched.text.stream import TextStream
 from specsched.text.tokenizer import Tokenizer
-
-_SEED_BITS = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +110,19 @@ class Scheduler:
             self._observer.follow(snapshot.policy)
         self._snapshot = snapshot
 
-    def limit(self, max_requests: int, max_outstanding_tokens: int) -> None:
+    def limit(self, limits: Limits) -> None:
         """Admit by other limits from now on."""
-        self._parts.admission.limit(max_requests, max_outstanding_tokens)
+        self._parts.admission.limits = limits
 
     @property
     def running(self) -> int:
         """Requests admitted and not yet complete."""
         return len(self._running)
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a row, here or in a worker."""
+        return self._parts.admission.waiting + sum(load.waiting_rows for load in self._parts.dispatcher.loads())
 
     def worker(self) -> WorkerInfo:
         """Return the worker that would serve next.
@@ -141,12 +147,13 @@ class Scheduler:
     def measure(self) -> None:
         """Tell the meter what stands rather than happens; called every so often."""
         loads = self._parts.dispatcher.loads()
-        self._parts.meter.queued(sum(load.waiting_rows for load in loads))
+        self._resize()
+        self._parts.meter.queued(self.queued)
         self._parts.meter.loads(loads)
 
-    def abort(self, request_id: str) -> None:
-        """End a running request; raises UnknownRequest."""
-        self._running.abort(request_id)
+    def abort(self, request_id: str, tenants: Collection[str] | None = None) -> None:
+        """End a running request of one of these tenants, or of any; raises UnknownRequest."""
+        self._running.abort(request_id, tenants)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new requests, let running ones end, abort what is left after `seconds`."""
@@ -156,31 +163,40 @@ class Scheduler:
         """Classify and choose without generating.
 
         Raises:
-            InvalidRequest, Unavailable
+            InvalidRequest, Overloaded, QuotaExceeded, Unavailable
         """
-        with self._parts.tracer.request(request) as span:
-            return (await self._decide(request, span, explain=True)).decision
+        with self._parts.tracer.request(request) as span, self._parts.admission.enter(request):
+            request, reading = await self._read(request, span)
+            return self._decide(request, reading, span, explain=True).decision
 
     async def generate(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
         """Yield the deltas of a completion, one per round, then its account.
 
         Raises:
-            InvalidRequest, DuplicateRequest, Overloaded, Unavailable
+            InvalidRequest, DuplicateRequest, Overloaded, QuotaExceeded, Unavailable
         """
         arrived = self._parts.clock()
         with ExitStack() as held:
             span = held.enter_context(self._parts.tracer.request(request))
             with self._rejections():
-                aborted = held.enter_context(self._running.enter(request.request_id))
-                case = await self._decide(request, span)
+                aborted = held.enter_context(self._running.enter(request.tenant, request.request_id))
+                place = held.enter_context(self._parts.admission.enter(request))
+                request, reading = await self._read(request, span)
+                self._resize()
                 with span.child("queue"):
-                    held.enter_context(self._parts.admission.room(case.tokens))
-            if request.output.echo:
-                yield TextChunk(case.reading.text, ())
+                    left = seconds_left(request, self._parts.clock() - arrived)
+                    called = await place.turn(tokens_of(request, reading), aborted, left)
+                case = self._decide(request, reading, span) if called else None
             account = Account(arrived, self._parts.clock())
+            if case is None:
+                yield unserved(request, reading, account, self._snapshot.config_sha, aborted=aborted.is_set())
+                return
+            if request.output.echo:
+                yield TextChunk(reading.text, ())
             self._parts.meter.dispatched(account.dispatched - arrived)
             async with aclosing(self._complete(case, account, aborted, span)) as answers:
                 async for answer in answers:
+                    place.used = len(reading.token_ids) + account.tokens
                     yield answer
 
     async def _complete(
@@ -192,7 +208,8 @@ class Scheduler:
         finish = FinishReason.ABORTED
         matched: str | int | None = None
         with span.child("dispatch") as dispatch:
-            job = case.job(self._noise_seed(case.request), dispatch.trace_parent)
+            left = seconds_left(case.request, account.dispatched - account.arrived)
+            job = case.job(noise_seed(case.request, self._parts.draw_seed), left, dispatch.trace_parent)
             chunks = execute_resumed(self._parts.dispatcher, job, self._parts.resume_limits, self._parts.clock)
             async with aclosing(chunks), aclosing(until(aborted, chunks)) as live:
                 async for chunk in live:
@@ -229,20 +246,20 @@ class Scheduler:
             self._parts.meter.rejected(error.reason)
             raise
 
-    async def _read(self, request: Request, span: Span) -> Reading:
+    async def _read(self, request: Request, span: Span) -> tuple[Request, Reading]:
+        """Tokenise, classify and check; the request comes back within the context that its prompt leaves."""
         with span.child("classify"):
             reading = await asyncio.to_thread(self._parts.reader.read, request)
         if reading.classify_seconds is not None:
             self._parts.meter.classified(reading.classify_seconds)
-        check_request(request, reading.token_ids, self.worker())
-        return reading
+        worker = self.worker()
+        check_request(request, reading.token_ids, worker)
+        return within(request, len(reading.token_ids), worker), reading
 
-    async def _decide(self, request: Request, span: Span, *, explain: bool = False) -> Case:
-        """Classify, then decide."""
-        reading = await self._read(request, span)
+    def _decide(self, request: Request, reading: Reading, span: Span, *, explain: bool = False) -> Case:
+        """Choose for the worker that would serve next, as busy as it is now: a request may have waited."""
         snapshot = self._snapshot
         worker, load = self._next_worker()
-        request = _within(request, len(reading.token_ids), worker)
         context = DecisionContext(
             class_probabilities=reading.class_probabilities,
             sampled=not request.sampling.greedy,
@@ -273,13 +290,6 @@ class Scheduler:
             raise Unavailable("no worker is ready", retry_after_seconds=1.0)
         return min(workers, key=lambda pair: pair[1].outstanding_tokens)
 
-    def _noise_seed(self, request: Request) -> int:
-        seed = request.sampling.seed
-        return (self._parts.draw_seed() if seed is None else seed) & _SEED_BITS
-
-
-def _within(request: Request, prompt_tokens: int, worker: WorkerInfo) -> Request:
-    """Ask for no more tokens than the context still holds: what cannot come must not hold room."""
-    room = min(worker.max_context_tokens, worker.kv_capacity_tokens) - prompt_tokens
-    stopping = replace(request.stopping, max_tokens=min(request.stopping.max_tokens, room))
-    return replace(request, stopping=stopping)
+    def _resize(self) -> None:
+        if workers := self._parts.dispatcher.workers():  # while none is ready rows resume, and hold what they hold
+            self._parts.admission.resize(capacity_of(workers))

@@ -14,6 +14,7 @@ from specsched.scheduler.scheduler import Scheduler
 from specsched.v1 import scheduler_pb2
 from specsched.wire.answer import completion_to_proto, text_chunk_to_proto
 from specsched.wire.fields import AnyRequest
+from specsched.wire.guard import current_caller
 from specsched.wire.plan import decision_to_proto, plan_to_proto
 from specsched.wire.request import request_from_proto
 from specsched.wire.rpc import Context
@@ -63,7 +64,7 @@ class SchedulerServicer:
         self, message: scheduler_pb2.AbortRequest, _context: Context
     ) -> scheduler_pb2.AbortResponse:
         """End a running request."""
-        self._scheduler.abort(message.request_id)
+        self._scheduler.abort(message.request_id, current_caller().tenants)
         return scheduler_pb2.AbortResponse()
 
     async def GetModelInfo(  # noqa: N802
@@ -87,13 +88,14 @@ class SchedulerServicer:
         loads = self._scheduler.loads()
         return scheduler_pb2.GetLoadsResponse(
             running_requests=self._scheduler.running,
-            queued_requests=sum(load.waiting_rows for load in loads),
+            queued_requests=self._scheduler.queued,
             workers=[load_to_proto(load) for load in loads],
         )
 
     def _request(self, message: AnyRequest, context: Context) -> Request:
         """Read a call, and let all that is logged on its behalf name it."""
-        request = request_from_proto(message, self._scheduler.prompt_classes, context.time_remaining())
+        classes, seconds = self._scheduler.prompt_classes, context.time_remaining()
+        request = request_from_proto(message, classes, seconds, current_caller())
         request = replace(request, trace_parent=trace_parent_of(context))
         bind_contextvars(request_id=request.request_id)  # a call is a task: its context ends with it
         return request

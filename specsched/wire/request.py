@@ -6,8 +6,8 @@ Here the contract alone is checked; what depends on the pool (vocabulary, contex
 import uuid
 from collections.abc import Sequence
 
-from specsched.errors import InvalidRequest
-from specsched.records import Output, Request
+from specsched.errors import InvalidRequest, PermissionDenied
+from specsched.records import ANYBODY, Caller, Output, Request
 from specsched.v1 import scheduler_pb2
 from specsched.wire.fields import AnyRequest, hint_of, optional, prompt_of, stopping_of
 from specsched.wire.sampling import sampling_from_proto
@@ -15,7 +15,10 @@ from specsched.wire.validation import violations
 
 
 def request_from_proto(
-    message: AnyRequest, prompt_classes: Sequence[str], deadline_seconds: float | None = None
+    message: AnyRequest,
+    prompt_classes: Sequence[str],
+    deadline_seconds: float | None = None,
+    caller: Caller = ANYBODY,
 ) -> Request:
     """Convert a call into a record.
 
@@ -23,10 +26,15 @@ def request_from_proto(
         message: The call.
         prompt_classes: Classes that a caller may name.
         deadline_seconds: Time that the caller leaves, None without a deadline.
+        caller: Who calls: its tenants are those that the call may choose among, its priority bounds the call's.
 
     Raises:
+        PermissionDenied: the call names a tenant that is not the caller's.
         InvalidRequest: every violation, by its field's path.
     """
+    tenant = caller.tenant(message.tenant)
+    if tenant is None:
+        raise PermissionDenied
     found = list(violations(message, prompt_classes))
     if found:
         raise InvalidRequest(found)
@@ -39,7 +47,8 @@ def request_from_proto(
         output=Output(optional(generate.output, "logprobs"), generate.output.echo, generate.output.include_rounds),
         speculation=hint_of(message.speculation),
         prompt_class=message.prompt_class or None,
-        tenant=message.tenant,
-        priority=generate.priority,
+        tenant=tenant,
+        priority=min(generate.priority, caller.max_priority),
         deadline_seconds=deadline_seconds,
+        caller=caller,
     )

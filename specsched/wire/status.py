@@ -18,6 +18,7 @@ from specsched.errors import (
     NotOffered,
     Overloaded,
     PermissionDenied,
+    QuotaExceeded,
     SpecschedError,
     Unauthenticated,
     Unavailable,
@@ -84,6 +85,7 @@ _BY_REASON: Mapping[str, type[SpecschedError]] = {
         PermissionDenied,
         NotOffered,
         Overloaded,
+        QuotaExceeded,
         Unavailable,
     )
 }

@@ -21,7 +21,8 @@ from specsched.dispatch.grpc import GrpcDispatcher
 from specsched.errors import DeadlinePassed, Overloaded, UnknownRequest
 from specsched.policy.fixed import FixedPolicy
 from specsched.records import SpeculationHint
-from specsched.scheduler.admission import Admission
+from specsched.scheduler.admission.admission import Admission
+from specsched.scheduler.admission.limits import Limits
 from specsched.scheduler.reading import Reader
 from specsched.scheduler.scheduler import Parts, Scheduler
 from specsched.server.process import METHODS, run_server
@@ -89,7 +90,7 @@ async def metered_service(folder):
         tokenizer=tokenizer,
         reader=Reader(tokenizer, classifier),
         snapshot=snapshot_of(FixedPolicy("draft", 2)),
-        admission=Admission(1, 10_000),
+        admission=Admission(Limits(1, 10_000)),
         dispatcher=dispatcher,
         meter=SchedulerMetrics(registry, ("draft", "ngram"), classifier.classes, 2),
     )

@@ -18,7 +18,8 @@ from specsched.engine.fake import scripted_token
 from specsched.policy.base import Policy
 from specsched.policy.fixed import FixedPolicy
 from specsched.records import Job, Plan, Request, Sampling, Stopping, TokenPrompt
-from specsched.scheduler.admission import Admission
+from specsched.scheduler.admission.admission import Admission
+from specsched.scheduler.admission.limits import Limits
 from specsched.scheduler.reading import Reader
 from specsched.scheduler.resume import ResumeLimits
 from specsched.scheduler.scheduler import Parts, Scheduler
@@ -45,7 +46,7 @@ def parts_over(
         tokenizer=tokenizer,
         reader=Reader(tokenizer, FixedClassifier()),
         snapshot=snapshot_of(policy or FixedPolicy("draft", 2), config_sha="test"),
-        admission=Admission(max_requests, max_tokens),
+        admission=Admission(Limits(max_requests, max_tokens)),
         dispatcher=dispatcher,
         resume_limits=ResumeLimits(max_resumes=3, wait_seconds=20.0),
     )

@@ -21,7 +21,8 @@ from specsched.records import (
     TextPrompt,
     WorkerLoad,
 )
-from specsched.scheduler.admission import Admission
+from specsched.scheduler.admission.admission import Admission
+from specsched.scheduler.admission.limits import Limits
 from specsched.scheduler.reading import Reader
 from specsched.scheduler.scheduler import Parts, Scheduler
 from specsched.scheduler.speed import Ratio, Speed
@@ -62,7 +63,7 @@ def metered(dispatcher, meter, *, clock=None, max_requests=8, max_tokens=100_000
             tokenizer=tokenizer,
             reader=Reader(tokenizer, FixedClassifier((0.25, 0.75), ("chat", "code")), clock),
             snapshot=snapshot_of(FixedPolicy("draft", 2)),
-            admission=Admission(max_requests, max_tokens),
+            admission=Admission(Limits(max_requests, max_tokens)),
             dispatcher=dispatcher,
             meter=meter,
             clock=clock,

@@ -19,6 +19,7 @@ from specsched.errors import (
     Overloaded,
     PermissionDenied,
     PoolError,
+    QuotaExceeded,
     SpecschedError,
     Unauthenticated,
     Unavailable,
@@ -41,6 +42,7 @@ RETURNING = [
     (PermissionDenied(), grpc.StatusCode.PERMISSION_DENIED),
     (NotOffered("not yet"), grpc.StatusCode.UNIMPLEMENTED),
     (Overloaded("the queue is full", 0.25), grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (QuotaExceeded("the quota is used up", 3.5), grpc.StatusCode.RESOURCE_EXHAUSTED),
     (Unavailable("no worker is ready", 2.0), grpc.StatusCode.UNAVAILABLE),
 ]
 THE_SERVERS_OWN = [

@@ -1,0 +1,1 @@
+"""How much the service takes on, and who is next."""
