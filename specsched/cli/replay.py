@@ -18,10 +18,10 @@ from specsched.cli.evaluation import (
     evaluate,
     named,
 )
-from specsched.cli.options import PoolOption
+from specsched.cli.options import ConfigOption, PoolOption
 from specsched.cli.output import console, errors, one_line_errors
 
-app = typer.Typer(no_args_is_help=True, help="Record the target's paths once; score any policy on them.")
+app = typer.Typer(help="Record the target's paths once; score any policy on them.", invoke_without_command=True)
 
 
 class Costs(StrEnum):
@@ -38,6 +38,29 @@ class Half(StrEnum):
     TUNE = "tune"
     REPORT = "report"
     ALL = "all"
+
+
+@app.callback()
+@one_line_errors
+def replay(
+    context: typer.Context,
+    *,
+    telemetry: Annotated[
+        Path | None, typer.Option("--from-telemetry", help="Acceptance records of a service: a file, or their folder.")
+    ] = None,
+    config: ConfigOption = None,
+    draws: Annotated[int, typer.Option(min=10, help="Times that each decision is drawn again.")] = 100,
+    json_file: FileOption = None,
+) -> None:
+    """Record the target's paths once; score any policy on them. Or learn from what a service has logged."""
+    if context.invoked_subcommand is not None:
+        return
+    if telemetry is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+    from specsched.cli.telemetry import from_telemetry
+
+    from_telemetry(telemetry, config, draws, json_file)
 
 
 @app.command()
