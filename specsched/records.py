@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+SYNTHETIC_PREFIX = "synthetic-"
+"""Begins the numerics_id of workers whose acceptance is made up: their completions are invalid."""
+
 NO_DRAFT = "none"
 """The draft's name in an arm that does not speculate. Its gamma is 0."""
 
@@ -448,6 +451,11 @@ class WorkerInfo:
     numerics_id: str
     costs: CostGrid
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether acceptance is made up, for load tests: completions are invalid."""
+        return self.numerics_id.startswith(SYNTHETIC_PREFIX)
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerLoad:
@@ -536,6 +544,8 @@ class Completion:
     timings: Timings
     matched_stop: str | int | None = None
     """The stop string or the stop token that ended it."""
+    synthetic: bool = False
+    """Whether acceptance was made up, for a load test: the completion is invalid."""
 
 
 # ------------------------------------------------------------------------------------------ what is logged

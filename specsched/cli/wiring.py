@@ -167,6 +167,8 @@ def make_engine(
         kv_capacity_tokens=section.kv_capacity_tokens,
         prefill_chunk_tokens=section.prefill_chunk_tokens,
         prefix_cache_tokens=section.prefix_cache_tokens,
+        memory_bytes=section.memory_bytes,
+        synthetic_acceptance=section.synthetic_acceptance,
         threads=threads,
         profile_seconds=section.profile_seconds,
     )

@@ -1,14 +1,15 @@
 """The drafts of one engine: in memory, on their way, or only known by name."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from specsched.engine.proposers.base import Proposer
+from specsched.engine.residency import Residency
 from specsched.engine.row import Row
-from specsched.errors import InvalidRequest, Violation
+from specsched.errors import InvalidRequest, PoolError, Violation
 from specsched.records import ModelInfo
 
 T = TypeVar("T")
@@ -34,15 +35,32 @@ Raises:
 class Drafts:
     """What rounds may propose with. Belongs to the engine's thread; loading is left to threads of their own."""
 
-    def __init__(self, resident: Sequence[LoadedDraft], load: DraftLoader | None = None) -> None:
+    def __init__(
+        self,
+        resident: Sequence[LoadedDraft],
+        load: DraftLoader | None = None,
+        *,
+        evicted: Sequence[ModelInfo] = (),
+        limit_bytes: int = 0,
+        sizes: Mapping[str, int] | None = None,
+    ) -> None:
         """Begin with what is loaded.
 
         Args:
             resident: The drafts in memory.
             load: Loads more of them; None where there is nothing to load from.
+            evicted: Those that are known and not in memory.
+            limit_bytes: Memory of all drafts together; 0 has no limit.
+            sizes: What each takes, weights and KV; its weights alone where it is not named.
         """
         self._load = load or _no_source
         self._infos = {draft.info.id: draft.info for draft in resident}
+        self._infos |= {info.id: replace(info, residency="evicted") for info in evicted}
+        self._limit_bytes = limit_bytes
+        self._sizes = sizes or {}
+        self._residency = Residency(limit_bytes)
+        self._unloaded: set[str] = set()
+        """Those that an operator wants out."""
         self._loading: dict[str, Future[LoadedDraft]] = {}
         self.proposers: dict[str, Proposer] = {draft.info.id: draft.proposer for draft in resident}
         """By name: those that rounds may use now."""
@@ -62,6 +80,9 @@ class Drafts:
     def load(self, name: str) -> Future[LoadedDraft]:
         """Begin to load a draft, or its new version (see `EngineCore.load_draft`)."""
         self.attach()
+        if self._limit_bytes and self._size(name) > self._limit_bytes:
+            raise PoolError(f"{name}: takes {self._size(name):,} bytes, drafts may take {self._limit_bytes:,}")
+        self._unloaded.discard(name)
         if name not in self._loading:
             self._loading[name] = in_background(lambda: self._load(name), f"load {name}")
         return self._loading[name]
@@ -72,12 +93,53 @@ class Drafts:
             loading = self._loading.pop(name)
             if loading.exception() is None:  # else whoever asked for it has been told
                 draft = loading.result()
+                self._make_room(name)
                 self._infos[name], self.proposers[name] = draft.info, draft.proposer
+                self._residency.loaded(name)
 
     def unload(self, name: str) -> None:
         """Free a draft's memory. Between rounds only."""
         if name not in self._infos:
             raise unknown_draft(name)
+        self._unloaded.add(name)
+        self._evict(name)
+
+    def won(self, name: str, tokens: int) -> None:
+        """Count what a draft brought a row in a round."""
+        self._residency.won(name, tokens)
+
+    def missed(self, name: str) -> None:
+        """Count a row's round that wanted a draft which is not in memory."""
+        if name in self._infos and name not in self._unloaded and name not in self._loading:
+            self._residency.missed(name)
+
+    def tend(self) -> None:
+        """Take in what was loaded, and begin to load what would earn its place. Between rounds only."""
+        self.attach()
+        self._residency.begin_round()
+        for name in self._residency.wanted():
+            leaving = self._residency.victims(name, self._size(name), self._resident())
+            if leaving is not None and name not in self._loading and name not in self.proposers:
+                for other in leaving:
+                    self._evict(other)
+                self.load(name)
+
+    def _size(self, name: str) -> int:
+        return self._sizes.get(name, self._infos[name].memory_bytes if name in self._infos else 0)
+
+    def _resident(self) -> dict[str, int]:
+        """Bytes of what is in memory, or is about to be."""
+        return {name: self._size(name) for name in (*self.proposers, *self._loading)}
+
+    def _make_room(self, name: str) -> None:
+        """Evict the least useful until a draft that has come fits."""
+        others = {other: size for other, size in self._resident().items() if other != name}
+        while not self._residency.fits(self._size(name), others):
+            least = self._residency.least_useful(others)
+            del others[least]
+            self._evict(least)
+
+    def _evict(self, name: str) -> None:
         self._loading.pop(name, None)
         self.proposers.pop(name, None)
         self._infos[name] = replace(self._infos[name], residency="evicted")

@@ -22,6 +22,7 @@ from specsched.engine.roster import Roster, Waiting
 from specsched.engine.rounds import propose, score
 from specsched.engine.row import Row
 from specsched.engine.settings import EngineSettings
+from specsched.engine.synthetic import SyntheticVerifier
 from specsched.engine.verify import Verdict, verify
 from specsched.errors import DuplicateRequest
 from specsched.policy.base import Arm, Guarded, RoundController
@@ -60,6 +61,8 @@ class Engine:
         self._controller = controller
         self._settings = settings
         self._clock = clock
+        rates = settings.synthetic_acceptance
+        self._verify = SyntheticVerifier(rates) if rates else verify
         self._roster = Roster(settings)
         self._prefixes = PrefixCache(target.kv, settings.prefix_cache_tokens)
         self._prefill = Prefill(target, self._prefixes, settings.prefill_chunk_tokens, clock)
@@ -146,7 +149,7 @@ class Engine:
     @torch.inference_mode()
     def step(self) -> bool:
         """Let rows join, take in a stretch of their prompts, run one round. Returns whether there is more to do."""
-        self._drafts.attach()
+        self._drafts.tend()
         self._roster.join(self._open)
         self._prefixes.fit(self._roster.kv_room_tokens)
         self._prefill.step(list(self._roster.unread()), beside=bool(self._roster.ready()))
@@ -163,7 +166,7 @@ class Engine:
         proposal = propose(rows, arms, self._proposers, self._clock)
         started = self._clock()
         logits = score(self._target, rows, proposal.drafts)
-        verdicts = verify(logits, rows, proposal.drafts)
+        verdicts = self._verify(logits, rows, proposal.drafts)
         seconds = self._clock() - started
         records = [proposal.record(i, verdict, seconds) for i, verdict in enumerate(verdicts)]
         endings = [self._commit(*each) for each in zip(rows, verdicts, records, strict=True)]
@@ -177,6 +180,8 @@ class Engine:
         """Cut an arm to what the row can still take and to the drafts that may be used."""
         gamma = min(arm.gamma, row.remaining - 1)
         usable = arm.draft_model in self._proposers and arm.draft_model not in self._disabled
+        if gamma > 0 and arm.draft_model not in self._proposers:
+            self._drafts.missed(arm.draft_model)
         return Arm(arm.draft_model, gamma) if gamma > 0 and usable else PLAIN
 
     def _commit(self, row: Row, verdict: Verdict, record: RoundRecord) -> Ending:
@@ -184,6 +189,7 @@ class Engine:
         ending = cut(row, verdict.tokens, record)
         if record.planned_gamma:
             self._proposers[record.draft_model].commit(row, len(row.tokens) + verdict.num_accepted)
+            self._drafts.won(record.draft_model, verdict.num_accepted)
         row.commit(ending.tokens)
         row.kv.length = len(row.tokens) - 1
         self._controller.observe(row.job.request_id, ending.record)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import structlog
 import torch
 import transformers
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -13,6 +14,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from specsched.engine.drafts import Drafts, LoadedDraft, unknown_draft
 from specsched.engine.engine import Engine
 from specsched.engine.layout import LAYOUT
+from specsched.engine.memory import check_target_fits, needed_bytes
 from specsched.engine.model import LanguageModel
 from specsched.engine.profile import Profiler
 from specsched.engine.proposers.draft_model import DraftModelProposer
@@ -23,7 +25,9 @@ from specsched.policy.base import RoundController
 from specsched.pool.compatibility import check_vocabulary
 from specsched.pool.manifest import ModelSpec, Pool, load_pool
 from specsched.pool.weights import Weights, verify_weights
-from specsched.records import NO_DRAFT, CostGrid, ModelInfo, WorkerInfo
+from specsched.records import NO_DRAFT, SYNTHETIC_PREFIX, CostGrid, ModelInfo, WorkerInfo
+
+log = structlog.get_logger()
 
 Progress = Callable[[str], None]
 """Takes one line per stage of loading."""
@@ -52,15 +56,11 @@ def load_engine(
     transformers.logging.disable_progress_bar()
     progress(f"loading target {pool.target.id}")
     weights = verify_weights(pool.target)
+    needed = needed_bytes(pool.target, weights, settings.kv_capacity_tokens)
+    check_target_fits(pool.target, needed, settings.memory_bytes)
     network = load_network(pool.target)
     target = LanguageModel(network, pool.target.id, max_rows=settings.max_rows)
-    resident: list[LoadedDraft] = []
-    for spec in pool.drafts:
-        if spec.kind == NO_DRAFT:  # always available
-            continue
-        progress(f"loading draft {spec.id}")
-        resident.append(_load_draft(spec, pool, settings, target.vocab_size))
-    drafts = Drafts(resident, partial(load_draft, pool, settings, target.vocab_size))
+    drafts = _load_drafts(pool, settings, target.vocab_size, settings.memory_bytes - needed, progress)
     progress("profiling")
     costs = Profiler(target, drafts.proposers, max_rows=settings.max_rows, seconds=settings.profile_seconds).grid()
     info = WorkerInfo(
@@ -72,10 +72,35 @@ def load_engine(
         max_rows=settings.max_rows,
         kv_capacity_tokens=settings.kv_capacity_tokens,
         eos_token_ids=_eos_token_ids(network),
-        numerics_id=_numerics_id(pool.target, target, weights),
+        numerics_id=_marked(_numerics_id(pool.target, target, weights), settings),
         costs=costs,
     )
     return Engine(info, target, drafts, make_controller(costs), settings)
+
+
+def _load_drafts(pool: Pool, settings: EngineSettings, vocab_size: int, room: int, progress: Progress) -> Drafts:
+    """Load drafts in the manifest's order while memory lasts; the others come when they would earn their place."""
+    specs = [spec for spec in pool.drafts if spec.kind != NO_DRAFT]  # plain decoding is always available
+    load = partial(load_draft, pool, settings, vocab_size)
+    resident: list[LoadedDraft] = []
+    if not settings.memory_bytes:
+        for spec in specs:
+            progress(f"loading draft {spec.id}")
+            resident.append(_load_draft(spec, pool, settings, vocab_size))
+        return Drafts(resident, load)
+    evicted: list[ModelInfo] = []
+    sizes: dict[str, int] = {}
+    left = room
+    for spec in specs:
+        weights = verify_weights(spec) if spec.path is not None else None
+        sizes[spec.id] = needed_bytes(spec, weights, settings.kv_capacity_tokens) if weights is not None else 0
+        if sizes[spec.id] <= left:
+            progress(f"loading draft {spec.id}")
+            resident.append(_load_draft(spec, pool, settings, vocab_size))
+            left -= sizes[spec.id]
+        elif weights is not None:
+            evicted.append(_info_on_disk(spec, weights))
+    return Drafts(resident, load, evicted=evicted, limit_bytes=max(1, room), sizes=sizes)
 
 
 def load_draft(pool: Pool, settings: EngineSettings, vocab_size: int, name: str) -> LoadedDraft:
@@ -135,6 +160,27 @@ def _model_info(spec: ModelSpec, kind: str, model: LanguageModel, weights: Weigh
         quantization=spec.quantization,
         version=weights.version,
     )
+
+
+def _info_on_disk(spec: ModelSpec, weights: Weights) -> ModelInfo:
+    """Describe a draft that is not loaded."""
+    return ModelInfo(
+        id=spec.id,
+        kind="model",
+        parameters=weights.parameters,
+        memory_bytes=needed_bytes(spec, weights, kv_tokens=0),
+        dtype=spec.dtype,
+        quantization=spec.quantization,
+        version=weights.version,
+    )
+
+
+def _marked(numerics_id: str, settings: EngineSettings) -> str:
+    """Say in its name that a worker's output is invalid, where it is."""
+    if not settings.synthetic_acceptance:
+        return numerics_id
+    log.warning("synthetic_acceptance", rates=settings.synthetic_acceptance, output="invalid, for load tests only")
+    return SYNTHETIC_PREFIX + numerics_id
 
 
 def _eos_token_ids(network: PreTrainedModel) -> tuple[int, ...]:

@@ -27,6 +27,8 @@ class Purpose(IntEnum):
     """Decides whether it is accepted."""
     TARGET = 4
     """Draws the recovered or the bonus token."""
+    SYNTHETIC = 5
+    """Decides what is accepted where acceptance is made up."""
 
 
 def uniform(seed: int, position: int, purpose: Purpose) -> float:

@@ -16,6 +16,10 @@ class EngineSettings:
     """Prompt tokens that one step takes in, so that a long prompt doesn't stall the rows that decode."""
     prefix_cache_tokens: int = 16_384
     """Tokens that are kept of earlier requests, within what the rows leave of kv_capacity_tokens; 0 keeps none."""
+    memory_bytes: int = 0
+    """For target and drafts, each with its KV; 0 has no limit."""
+    synthetic_acceptance: tuple[float, ...] = ()
+    """Rates by position at which drafts are accepted whatever the target says: for load tests. Output is invalid."""
     threads: int = 0
     """Compute threads; 0 leaves the library's choice."""
     profile_seconds: float = 4.0

@@ -29,4 +29,5 @@ def write_canonical_line(case: Case, account: Account, completion: Completion, t
         queue_seconds=round(completion.timings.queue_seconds, 4),
         time_to_first_token_seconds=round(completion.timings.time_to_first_token_seconds, 4),
         tokens_per_second=round(completion.timings.tokens_per_second, 2),
+        **({"synthetic_acceptance": True} if completion.synthetic else {}),
     )

@@ -231,6 +231,7 @@ class Scheduler:
             speculation=account.metrics(),
             timings=account.timings(len(stream.token_ids)),
             matched_stop=matched,
+            synthetic=any(worker.synthetic for worker in self._parts.dispatcher.workers()),
         )
         self._observer.complete(case, account, completion)
         span.note(completion_attributes(case.request.request_id, completion))

@@ -79,6 +79,7 @@ class SchedulerServicer:
             vocab_size=worker.vocab_size,
             prompt_classes=self._scheduler.prompt_classes,
             server_version=version("specsched"),
+            synthetic_acceptance=worker.synthetic,
         )
 
     async def GetLoads(  # noqa: N802

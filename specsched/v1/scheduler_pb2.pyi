@@ -371,6 +371,7 @@ class GenerateComplete(_message.Message):
     DECISION_FIELD_NUMBER: _builtins.int
     SPECULATIVE_DECODING_FIELD_NUMBER: _builtins.int
     TIMINGS_FIELD_NUMBER: _builtins.int
+    SYNTHETIC_ACCEPTANCE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request, also where the server made its id."""
     text: _builtins.str
@@ -381,6 +382,8 @@ class GenerateComplete(_message.Message):
     """The stop string."""
     stop_token_id: _builtins.int
     """EOS or the stop token."""
+    synthetic_acceptance: _builtins.bool
+    """Whether acceptance was made up, for a load test: the completion is invalid."""
     @_builtins.property
     def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """All tokens of the completion."""
@@ -414,10 +417,11 @@ class GenerateComplete(_message.Message):
         decision: _common_pb2.Decision | None = ...,
         speculative_decoding: Global___SpeculativeDecodingMetrics | None = ...,
         timings: Global___Timings | None = ...,
+        synthetic_acceptance: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "matched_stop", b"matched_stop", "speculative_decoding", b"speculative_decoding", "stop_string", b"stop_string", "stop_token_id", b"stop_token_id", "timings", b"timings", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "finish_reason", b"finish_reason", "matched_stop", b"matched_stop", "request_id", b"request_id", "speculative_decoding", b"speculative_decoding", "stop_string", b"stop_string", "stop_token_id", b"stop_token_id", "text", b"text", "timings", b"timings", "token_ids", b"token_ids", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "finish_reason", b"finish_reason", "matched_stop", b"matched_stop", "request_id", b"request_id", "speculative_decoding", b"speculative_decoding", "stop_string", b"stop_string", "stop_token_id", b"stop_token_id", "synthetic_acceptance", b"synthetic_acceptance", "text", b"text", "timings", b"timings", "token_ids", b"token_ids", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_matched_stop: _TypeAlias = _typing.Literal["stop_string", "stop_token_id"]  # noqa: Y015
     _WhichOneofArgType_matched_stop: _TypeAlias = _typing.Literal["matched_stop", b"matched_stop"]  # noqa: Y015
@@ -812,12 +816,15 @@ class GetModelInfoResponse(_message.Message):
     VOCAB_SIZE_FIELD_NUMBER: _builtins.int
     PROMPT_CLASSES_FIELD_NUMBER: _builtins.int
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
+    SYNTHETIC_ACCEPTANCE_FIELD_NUMBER: _builtins.int
     max_context_tokens: _builtins.int
     """Prompt and completion together."""
     vocab_size: _builtins.int
     """Token ids are below it."""
     server_version: _builtins.str
     """Version of the server."""
+    synthetic_acceptance: _builtins.bool
+    """Whether acceptance is made up, for load tests: completions are invalid."""
     @_builtins.property
     def target(self) -> _common_pb2.ModelInfo:
         """The model whose law every completion follows."""
@@ -839,10 +846,11 @@ class GetModelInfoResponse(_message.Message):
         vocab_size: _builtins.int = ...,
         prompt_classes: _abc.Iterable[_builtins.str] | None = ...,
         server_version: _builtins.str = ...,
+        synthetic_acceptance: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drafts", b"drafts", "max_context_tokens", b"max_context_tokens", "prompt_classes", b"prompt_classes", "server_version", b"server_version", "target", b"target", "vocab_size", b"vocab_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drafts", b"drafts", "max_context_tokens", b"max_context_tokens", "prompt_classes", b"prompt_classes", "server_version", b"server_version", "synthetic_acceptance", b"synthetic_acceptance", "target", b"target", "vocab_size", b"vocab_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -39,6 +39,7 @@ def completion_to_proto(request_id: str, completion: Completion) -> scheduler_pb
             decode_seconds=timings.decode_seconds,
             tokens_per_second=timings.tokens_per_second,
         ),
+        synthetic_acceptance=completion.synthetic,
     )
     if isinstance(completion.matched_stop, str):
         complete.stop_string = completion.matched_stop

@@ -2,9 +2,10 @@
 
 import typer
 
-from specsched.cli.bench import everything, identity, plain
+from specsched.cli.bench import everything, identity, plain, stretch
 
 app = typer.Typer(no_args_is_help=True, help="Measure.")
 app.command()(identity.identity)
 app.command()(plain.plain)
+app.command()(stretch.stretch)
 app.command("all")(everything.run_all)

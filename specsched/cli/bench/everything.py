@@ -12,6 +12,7 @@ from specsched.cli.bench.evaluation import measure_evaluation
 from specsched.cli.bench.identity import identical, measure_identity
 from specsched.cli.bench.plain import measure_plain
 from specsched.cli.bench.running import members, print_checks, run
+from specsched.cli.bench.stretch import measure_stretch
 from specsched.cli.options import PoolOption
 from specsched.cli.output import one_line_errors
 
@@ -29,6 +30,7 @@ class Sizes:
     identity_tokens: int = 64
     plain_prompts: int = 16
     plain_tokens: int = 96
+    stretch_repeats: int = 3
     evaluated_per_class: int = 40
     evaluated_tokens: int = 128
     measured_per_class: int = 2
@@ -39,6 +41,7 @@ QUICK = Sizes(
     identity_tokens=32,
     plain_prompts=8,
     plain_tokens=48,
+    stretch_repeats=1,
     evaluated_per_class=3,
     evaluated_tokens=48,
     measured_per_class=1,
@@ -69,6 +72,7 @@ def _benchmarks(pool: "Pool", sizes: Sizes) -> Mapping[str, "Callable[[Progress]
     return {
         "identity": partial(measure_identity, pool, sizes.identity_prompts, sizes.identity_tokens),
         "plain": partial(measure_plain, pool, sizes.plain_prompts, sizes.plain_tokens),
+        "stretch": partial(measure_stretch, pool, 1_500, sizes.stretch_repeats),
         "evaluate": partial(
             measure_evaluation,
             pool,

@@ -1,5 +1,7 @@
 """`workers:` — the processes that own the models."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from specsched.config.sections.base import Section
@@ -18,6 +20,13 @@ class Workers(Section):
     prefill_chunk_tokens: int = Field(default=256, ge=1, description="Prompt tokens that one step takes in.")
     prefix_cache_tokens: int = Field(
         default=16_384, ge=0, description="KV tokens kept of earlier requests, within kv_capacity_tokens; 0 keeps none."
+    )
+    memory_bytes: int = Field(
+        default=0, ge=0, description="Memory of a worker's models and their KV; 0: no limit, every draft stays."
+    )
+    synthetic_acceptance: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        default=(),
+        description="For load tests: rates by position at which drafts are accepted. Completions are invalid.",
     )
     profile_seconds: float = Field(default=4.0, ge=0, description="Time for measuring costs at start.")
     start_timeout_seconds: float = Field(default=120.0, gt=0, description="Time a worker has to load its models.")
