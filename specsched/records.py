@@ -123,6 +123,8 @@ class SpeculationHint:
     num_speculative_tokens: int | None = None
     """Pins gamma."""
     max_num_speculative_tokens: int | None = None
+    disable_exploration: bool = False
+    """Play what is believed to be best; learn nothing at this request's expense."""
 
 
 class Role(StrEnum):
@@ -274,7 +276,7 @@ class Plan:
     """For the round controller's own draws."""
     explored: bool = False
     propensity: float = 1.0
-    """Probability with which the policy chose this arm; 0 where nobody asked for it."""
+    """Probability with which the policy chose this arm, given the draws that it chose among."""
     policy: str = "fixed"
     policy_version: str = ""
     scores: tuple[ArmScore, ...] = ()

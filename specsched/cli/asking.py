@@ -18,6 +18,9 @@ SeedOption = Annotated[int | None, typer.Option("--seed", help="Equal seeds give
 ClassOption = Annotated[str | None, typer.Option("--class", help="The prompt's class, if you know it.")]
 DraftOption = Annotated[str | None, typer.Option("--draft", help="Use this draft.")]
 GammaOption = Annotated[int | None, typer.Option("--gamma", help="Use this γ in every round; 0 is plain decoding.")]
+CautiousOption = Annotated[
+    bool, typer.Option("--no-exploration", help="Play what is believed to be best; try nothing on this request.")
+]
 PlainOption = Annotated[bool, typer.Option("--plain", help="Decode without speculation.")]
 
 

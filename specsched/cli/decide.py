@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 
 from specsched.cli.asking import (
+    CautiousOption,
     ClassOption,
     DraftOption,
     GammaOption,
@@ -36,6 +37,7 @@ def decide(
     gamma: GammaOption = None,
     log_level: LogOption = "warning",
     plain: PlainOption = False,
+    no_exploration: CautiousOption = False,
     raw: RawOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -50,7 +52,7 @@ def decide(
         max_tokens=max_tokens,
         sampling=Sampling(temperature=temperature, seed=seed),
         prompt_class=prompt_class,
-        hint=SpeculationHint(disable=plain, draft_model=draft, num_speculative_tokens=gamma),
+        hint=SpeculationHint(plain, draft, gamma, disable_exploration=no_exploration),
     )
     decision = asyncio.run(_decide(request, address, settings))
     print_json(dataclasses.asdict(decision)) if as_json else _show(decision)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from specsched.cli.asking import (
+    CautiousOption,
     ClassOption,
     DraftOption,
     GammaOption,
@@ -43,6 +44,7 @@ def generate(
     gamma: GammaOption = None,
     log_level: LogOption = "warning",
     plain: PlainOption = False,
+    no_exploration: CautiousOption = False,
     raw: RawOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -57,7 +59,7 @@ def generate(
         max_tokens=max_tokens,
         sampling=Sampling(temperature=temperature, top_p=top_p, top_k=top_k, seed=seed),
         prompt_class=prompt_class,
-        hint=SpeculationHint(disable=plain, draft_model=draft, num_speculative_tokens=gamma),
+        hint=SpeculationHint(plain, draft, gamma, disable_exploration=no_exploration),
         stop=tuple(stop or ()),
     )
     completion = asyncio.run(_generate(request, address, settings, quiet=as_json))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specsched.policy.beliefs import EDGE, Array, Beliefs, Indices
+from specsched.policy.beliefs import Array, Beliefs
 from specsched.policy.contribution import Contribution
 from specsched.policy.evidence import Evidence
 from specsched.policy.memory import Cell
@@ -14,17 +14,8 @@ from specsched.policy.outcomes import outcomes
 from specsched.policy.settings import PolicySettings
 from specsched.records import ClassProbabilities, RoundRecord
 
-_SURE_CLASSES = 3
-"""Likeliest classes that a belief is mixed from; the others count as a class that nobody knows."""
-
-_EASE_VARIANCE = 0.15
-"""Classes are easy or hard for all drafts alike, in logits²."""
-
-_CELL_STRENGTH = 8.0
-"""Pseudo-counts with which a position starts from the level of its draft and class."""
-
-_FARTHEST = 2.5
-"""A class lies no further from its draft's mean, in logits: one Newton step goes too far out there."""
+_LEAST_VARIANCE = 1e-9
+_LEAST_STRENGTH = 1.0
 
 _LIVE_REQUESTS = 4096
 """Requests whose rounds are known to belong together; the longest silent one is let go."""
@@ -59,7 +50,7 @@ class HazardTable:
         """
         rows = [self._row(draft) for draft in drafts]
         evidence = self._of(regime)
-        evidence.refresh()
+        evidence.refresh_if_late()
         return self._mixed(evidence, drafts, rows, self._weights(probabilities))
 
     def observe(
@@ -77,6 +68,8 @@ class HazardTable:
 
     def export(self, versions: Mapping[str, str]) -> tuple[Cell, ...]:
         """Return a cell wherever there is evidence; `versions` maps drafts to the hashes of their weights."""
+        for evidence in self._evidence.values():
+            evidence.refresh()  # what is kept is what is believed
         return tuple(
             Cell(
                 sampled=regime.sampled,
@@ -105,37 +98,13 @@ class HazardTable:
         self._of(Regime(cell.sampled, cell.coupled)).add(row, weights, change)
 
     def _mixed(self, evidence: Evidence, drafts: tuple[str, ...], rows: Sequence[int], pi: Array) -> Beliefs:
-        likeliest = np.argsort(pi)[-_SURE_CLASSES:] if len(pi) > _SURE_CLASSES else np.arange(len(pi))
-        level, doubt = self._levels(evidence, rows, likeliest)  # each [D, k]
-        odds = np.exp(evidence.profiles[rows][:, None] + level[:, :, None])  # [D, k, J]
-        counts = evidence.counts[:, rows][:, :, likeliest]  # [2, D, k, J]
-        means = (counts[0] + _CELL_STRENGTH * odds / (1 + odds)) / (counts[0] + counts[1] + _CELL_STRENGTH)
-        spread = doubt[:, :, None] * (means * (1 - means)) ** 2
-        weights = pi[likeliest]
-        mean = np.einsum("k,dkj->dj", weights, means)
-        second = np.einsum("k,dkj->dj", weights, spread + means * means)
-        rest = 1.0 - float(weights.sum())
-        if rest > 0:
-            of_rest = 1 / (1 + np.exp(-evidence.profiles[rows]))
-            doubt_of_rest = evidence.spread[rows] + evidence.doubt[rows] + _EASE_VARIANCE
-            mean = mean + rest * of_rest
-            second += rest * (doubt_of_rest[:, None] * (of_rest * (1 - of_rest)) ** 2 + of_rest * of_rest)
-        mean = np.minimum(np.maximum(mean, EDGE), 1 - EDGE)
-        variance = np.maximum(second - mean * mean, 1e-9)
-        strength = np.maximum(mean * (1 - mean) / variance - 1, 1.0)
-        return Beliefs(drafts, mean * strength, (1 - mean) * strength)
-
-    def _levels(self, evidence: Evidence, rows: Sequence[int], classes: Indices) -> tuple[Array, Array]:
-        """Where classes lie beside their draft's profile, and how sure that is: mean and variance in logits, [D, k]."""
-        surprise, information = evidence.surprise[:, classes], evidence.information[:, classes]
-        own = 1 / (1 + information * evidence.spread[:, None])  # what a draft's own evidence leaves open
-        ease_doubt = 1 / ((information * own).sum(0) + 1 / _EASE_VARIANCE)  # [k]
-        ease = ease_doubt * (surprise * own).sum(0)
-        rest = evidence.spread[rows, None] * own[rows]  # variance of what is particular
-        own = own[rows]
-        level = ease + rest * (surprise[rows] - information[rows] * ease)
-        doubt = rest + own * own * (ease_doubt + evidence.doubt[rows, None])
-        return np.minimum(np.maximum(level, -_FARTHEST), _FARTHEST), doubt
+        shape = (evidence.counts.shape[1], self._settings.max_gamma)
+        mean = (pi @ evidence.means).reshape(shape)[rows]
+        second = (pi @ evidence.squares).reshape(shape)[rows]
+        variance = np.maximum(second - mean * mean, _LEAST_VARIANCE)
+        strength = np.maximum(mean * (1 - mean) / variance - 1, _LEAST_STRENGTH)
+        a = mean * strength
+        return Beliefs(drafts, a, strength - a)
 
     def _contribution(
         self, regime: Regime, draft: str, request_id: str, probabilities: ClassProbabilities

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from specsched.policy.acceptance import HazardTable, Regime
-from specsched.policy.arms import Arms, price
-from specsched.policy.base import DecisionContext, Observation
+from specsched.policy.arms import Arms, Prices
+from specsched.policy.base import Arm, DecisionContext, Observation
+from specsched.policy.beliefs import Beliefs
 from specsched.policy.cost import CostModel
+from specsched.policy.exploration import Exploration
 from specsched.policy.hint import choice
 from specsched.policy.memory import Cell
 from specsched.policy.settings import PolicySettings
@@ -35,33 +37,44 @@ class AdaptivePolicy:
         self._revision = 0
         self._table = HazardTable(classes, settings)
         self._random = np.random.default_rng(seed)
-        self._costs: tuple[CostGrid, CostModel] | None = None
+        self._exploration = Exploration(settings)
+        self._costs: tuple[CostGrid, Prices] | None = None
 
     def decide(self, context: DecisionContext) -> Plan:
-        """Draw every hazard once and take the arm whose goodput is best; explained, many draws say how sure that is."""
+        """Draw hazards a few times, play the best arm of one draw: its propensity is the share of draws that agree."""
         allowed = choice(context, self._settings.max_gamma)
         drafts = allowed.drafts if allowed.gammas else ()
         if not drafts:
             return Plan(policy="adaptive", policy_version=VERSION)
         regime = Regime(context.sampled, context.coupled)
         beliefs = self._table.beliefs(regime, drafts, context.class_probabilities)
-        arms = Arms(beliefs, allowed, price(beliefs, allowed, context, self._model(context.costs)))
-        drawn = arms.draw(self._random, self._settings.samples if context.explain else 1)
-        played = int(drawn[0].argmax())
+        arms = Arms(beliefs, allowed, self._prices(context.costs).of(drafts, allowed, context))
+        drawn = arms.draw(self._random, self._settings.samples if context.explain else self._settings.draws)
+        wanted, best = drawn.argmax(axis=1), int(arms.expected.argmax())
+        explores = self._exploration.allows(context)
+        played = int(wanted[0]) if explores else best
+        self._exploration.settle(explored=played != best)
         arm = arms.arm(played)
         return Plan(
             draft_model=arm.draft_model,
             gamma=arm.gamma,
             max_gamma=allowed.gammas[-1],
             pinned=allowed.pinned,
-            candidates=tuple(Candidate(draft, beliefs.of(draft)) for draft in drafts),
+            candidates=self._candidates(beliefs, arms, arm, context),
             seed=int(self._random.integers(1 << 63)),
-            explored=played != int(arms.expected.argmax()),
-            propensity=float((drawn.argmax(axis=1) == played).mean()) if context.explain else 0.0,
+            explored=played != best,
+            propensity=float((wanted == played).mean()) if explores else 1.0,
             policy="adaptive",
             policy_version=VERSION,
             scores=arms.scores(drawn) if context.explain else (),
         )
+
+    def _candidates(self, beliefs: Beliefs, arms: Arms, arm: Arm, context: DecisionContext) -> tuple[Candidate, ...]:
+        """The chosen draft and the most promising others; one alone where a caller wants no exploration."""
+        few = 1 if context.hint.disable_exploration else self._settings.candidates
+        names = dict.fromkeys((arm.draft_model, *arms.promising()))
+        names.pop(NO_DRAFT, None)
+        return tuple(Candidate(draft, beliefs.of(draft)) for draft in list(names)[:few])
 
     def observe(self, observation: Observation) -> None:
         """Learn from one round; plain ones say nothing about drafts."""
@@ -86,8 +99,8 @@ class AdaptivePolicy:
             counts = max(cell.accepted + cell.rejected, self._settings.kin_strength)
             self._table.add(cell, 1.0 if known else self._settings.kin_strength / counts)
 
-    def _model(self, grid: CostGrid) -> CostModel:
-        """The grid's model; a worker's grid stays the same object until it profiles again."""
+    def _prices(self, grid: CostGrid) -> Prices:
+        """The grid's prices; a worker's grid stays the same object until it profiles again."""
         if self._costs is None or self._costs[0] is not grid:
-            self._costs = (grid, CostModel(grid))
+            self._costs = (grid, Prices(CostModel(grid)))
         return self._costs[1]

@@ -1,6 +1,6 @@
 """All arms side by side: what each brings and costs, as arrays over draft × γ, plain decoding last."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,11 @@ from specsched.policy.hint import Choice
 from specsched.records import NO_DRAFT, ArmScore
 
 _LOW, _HIGH = 0.05, 0.95
+
+_STRETCH = 32
+"""Tokens of context that cost the same."""
+
+_KNOWN_PRICES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +33,32 @@ class Price:
         return self.rounds + self.prefill_per_token[:, None] * tokens
 
 
-def price(beliefs: Beliefs, allowed: Choice, context: DecisionContext, costs: CostModel) -> Price:
-    """Price every arm in the batch that is there, as if all its rows played it."""
-    rows = context.running_rows + 1
-    at = context.prompt_tokens + context.expected_tokens / 2
-    lines = np.array([costs.draft_line(draft, rows, at) for draft in beliefs.drafts])  # [D, 2]
-    verify = np.array([costs.verify(rows * (gamma + 1), at) for gamma in allowed.gammas])
-    prefill = np.array([costs.prefill(draft, context.prompt_tokens) for draft in beliefs.drafts])
-    drafting = lines[:, :1] + lines[:, 1:] * np.array(allowed.gammas)
-    return Price(drafting + verify, prefill / max(1, context.expected_tokens), costs.verify(rows, at))
+class Prices:
+    """Prices by one worker's costs. Contexts within a stretch are priced alike: most prices are known already."""
+
+    def __init__(self, costs: CostModel) -> None:
+        self._costs = costs
+        self._known: dict[tuple[tuple[str, ...], range, int, int], Price] = {}
+
+    def of(self, drafts: tuple[str, ...], allowed: Choice, context: DecisionContext) -> Price:
+        """Price every arm in the batch that is there, as if all its rows played it."""
+        rows = context.running_rows + 1
+        stretch = round((context.prompt_tokens + context.expected_tokens / 2) / _STRETCH)
+        key = (drafts, allowed.gammas, rows, stretch)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _KNOWN_PRICES:
+                self._known.clear()
+            found = self._known[key] = self._price(drafts, allowed, rows, float(stretch * _STRETCH))
+        prefill = context.prompt_tokens / max(1, context.expected_tokens)
+        return replace(found, prefill_per_token=found.prefill_per_token * prefill)
+
+    def _price(self, drafts: tuple[str, ...], allowed: Choice, rows: int, at: float) -> Price:
+        lines = np.array([self._costs.draft_line(draft, rows, at) for draft in drafts])  # [D, 2]
+        verify = np.array([self._costs.verify(rows * (gamma + 1), at) for gamma in allowed.gammas])
+        prefill = np.array([self._costs.prefill(draft, 1) for draft in drafts])
+        drafting = lines[:, :1] + lines[:, 1:] * np.array(allowed.gammas)
+        return Price(drafting + verify, prefill, self._costs.verify(rows, at))
 
 
 class Arms:
@@ -45,8 +67,9 @@ class Arms:
     def __init__(self, beliefs: Beliefs, allowed: Choice, price: Price) -> None:
         self._beliefs = beliefs
         self._allowed = allowed
+        first, last, reach = allowed.gammas[0], allowed.gammas[-1], beliefs.a.shape[1]
         # A caller may pin a γ beyond the last position that beliefs reach.
-        self._columns = np.minimum(np.array(allowed.gammas), beliefs.a.shape[1])
+        self._columns = slice(first, last + 1) if last <= reach else [min(gamma, reach) for gamma in allowed.gammas]
         self._tokens = self._lengths(beliefs.means)  # [D, Γ]
         self._seconds = price.seconds(self._tokens)
         self._plain = np.array([1.0 / price.plain] if allowed.plain else [])
@@ -63,6 +86,11 @@ class Arms:
         if draft == len(self._beliefs.drafts):
             return Arm(NO_DRAFT, 0)
         return Arm(self._beliefs.drafts[draft], self._allowed.gammas[gamma])
+
+    def promising(self) -> list[str]:
+        """Drafts by the goodput expected of their best γ, best first."""
+        best = self.expected[: self._seconds.size].reshape(self._seconds.shape).max(axis=1)
+        return [self._beliefs.drafts[index] for index in np.argsort(-best).tolist()]
 
     def scores(self, drawn: Array) -> tuple[ArmScore, ...]:
         """Say of every arm what it promises, with the 5 % and 95 % quantiles of the draws."""
@@ -81,6 +109,8 @@ class Arms:
 
     def _flat(self, tokens: Array) -> Array:
         """Goodput by arm's number, [S, A]."""
-        samples = len(tokens)
-        speculating = (tokens / self._seconds).reshape(samples, -1)
-        return np.concatenate((speculating, np.broadcast_to(self._plain, (samples, len(self._plain)))), axis=1)
+        samples, speculating = len(tokens), self._seconds.size
+        goodput = np.empty((samples, speculating + len(self._plain)))
+        goodput[:, :speculating] = (tokens / self._seconds).reshape(samples, speculating)
+        goodput[:, speculating:] = self._plain
+        return goodput

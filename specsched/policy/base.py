@@ -27,7 +27,7 @@ class DecisionContext:
     expected_tokens: int = 256
     tenant: str = ""
     explain: bool = False
-    """Whether the plan carries every arm's score and its own propensity. They take more time than the decision."""
+    """Whether the plan carries every arm's score. They take more time than the decision."""
 
 
 @dataclass(frozen=True, slots=True)

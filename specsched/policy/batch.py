@@ -48,9 +48,14 @@ class _Team:
         else:
             self.free, self.free_limit = self.free + 1, max(self.free_limit, lane.limit)
 
-    def group(self, draft_model: str, bound: int) -> Group:
-        rows = self.pinned + (self.free if bound else 0)
-        return Group(draft_model, rows, max(self.pinned_gamma, min(bound, self.free_limit)))
+    def rows(self, bound: int) -> int:
+        """Rows that draft under a bound."""
+        return self.pinned + self.free if bound else self.pinned
+
+    def gamma(self, bound: int) -> int:
+        """The longest γ among them, for which the others wait."""
+        gamma = min(self.free_limit, bound)
+        return max(self.pinned_gamma, gamma)
 
 
 @dataclass(slots=True)
@@ -83,7 +88,7 @@ class Batch:
 
     def groups(self, bound: int) -> tuple[Group, ...]:
         """Rows by draft under a bound."""
-        groups = (team.group(draft, bound) for draft, team in self._teams.items())
+        groups = (Group(draft, team.rows(bound), team.gamma(bound)) for draft, team in self._teams.items())
         return tuple(group for group in groups if group.gamma)
 
     def goodput(self, bound: int) -> float:
@@ -93,9 +98,13 @@ class Batch:
 
     def seconds(self, bound: int) -> float:
         """Expected seconds of the round under a bound."""
-        groups = self.groups(bound)
-        width = max((group.gamma for group in groups), default=0)
-        return self.costs.round(groups, len(self.lanes), width, self.context_tokens)
+        seconds, width = 0.0, 0
+        for draft, team in self._teams.items():
+            gamma = team.gamma(bound)
+            if gamma:
+                seconds += self.costs.drafting(draft, team.rows(bound), gamma, self.context_tokens)
+                width = max(width, gamma)
+        return seconds + self.costs.verifying(len(self.lanes), width, self.context_tokens)
 
     def slowness(self, bound: int) -> float:
         """Expected time of the round ÷ a plain one's."""

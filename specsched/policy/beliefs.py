@@ -39,16 +39,18 @@ class Beliefs:
         would average it away, and a draft that might be good would hardly be tried.
         """
         total = self.a + self.b
-        means = np.minimum(np.maximum(self.a / total, EDGE), 1 - EDGE)
-        spread = 1 / np.sqrt((total + 1) * means * (1 - means))
+        means = self.a / total
+        against = 1 - means
+        spread = 1 / np.sqrt((total + 1) * means * against)
         level = random.standard_normal((samples, len(self.drafts), 1))
         normal = random.standard_normal((samples, *means.shape))
         normal *= (1 - _LEVEL_SHARE) ** 0.5
         normal += _LEVEL_SHARE**0.5 * level
         normal *= -spread
         odds = np.exp(normal, out=normal)  # against: those of the mean are (1 − m) / m
-        odds *= (1 - means) / means
-        return np.asarray(1 / (1 + odds))
+        odds *= against / means
+        odds += 1
+        return np.asarray(np.reciprocal(odds, out=odds))
 
     def of(self, draft: str) -> tuple[Beta, ...]:
         """One draft's, position 1 first."""

@@ -4,11 +4,18 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from specsched.records import CostGrid, CostPoint, DraftCost
 
 NOMINAL_STEP = 0.1
 """Where nothing was profiled: a verification is the unit, a draft's step a tenth of it."""
+
+_STRETCH = 32
+"""Tokens of context."""
+
+_REMEMBERED = 4096
+"""Numbers that a model keeps of each kind."""
 
 _RATE = 0.05
 _SPIKE = 3.0
@@ -26,16 +33,28 @@ class Group:
 
 
 class CostModel:
-    """Seconds of a round, by interpolation in the grid."""
+    """Seconds of a round, by interpolation in the grid.
+
+    Contexts within a stretch cost the same, so that what a round asks again and again is looked up.
+    """
 
     def __init__(self, grid: CostGrid) -> None:
         by_context = _curves(grid.verify)
         self._contexts = [context for context, _ in by_context]
         self._curves = [curve for _, curve in by_context]
         self._drafts: Mapping[str, DraftCost] = {draft.draft_model: draft for draft in grid.drafts}
+        self._verified: dict[tuple[int, int], float] = {}
+        self._lines: dict[tuple[str, int, int], tuple[float, float]] = {}
 
     def verify(self, positions: int, context_tokens: float) -> float:
         """V(n, ℓ): one forward of the target over n positions as laid out."""
+        key = (positions, round(context_tokens / _STRETCH))
+        found = self._verified.get(key)
+        if found is None:
+            found = _remembered(self._verified, key, self._verify(positions, key[1] * _STRETCH))
+        return found
+
+    def _verify(self, positions: int, context_tokens: float) -> float:
         if not self._curves:
             return 1.0
         contexts, curves = self._contexts, self._curves
@@ -55,6 +74,13 @@ class CostModel:
 
     def draft_line(self, draft_model: str, rows: int, context_tokens: float) -> tuple[float, float]:
         """(o_d, τ_d(b_d, ℓ)): what a round of a draft costs once, and per position."""
+        key = (draft_model, rows, round(context_tokens / _STRETCH))
+        found = self._lines.get(key)
+        if found is None:
+            found = _remembered(self._lines, key, self._line(draft_model, rows, key[2] * _STRETCH))
+        return found
+
+    def _line(self, draft_model: str, rows: int, context_tokens: float) -> tuple[float, float]:
         cost = self._drafts.get(draft_model)
         if cost is None:
             return 0.0, NOMINAL_STEP * self.verify(1, context_tokens)
@@ -78,14 +104,18 @@ class TrackedCosts:
         self._verify = 1.0
         self._drafts: dict[str, float] = defaultdict(lambda: 1.0)
 
-    def round(self, groups: Sequence[Group], rows: int, width: int, context_tokens: float) -> float:
-        """Seconds of a round of so many rows, each laid out with `width` drafted tokens."""
-        drafting = sum(self._drafts[g.draft_model] * self._model.draft(g, context_tokens) for g in groups)
-        return drafting + self._verify * self._model.verify(rows * (width + 1), context_tokens)
+    def drafting(self, draft_model: str, rows: int, gamma: int, context_tokens: float) -> float:
+        """Seconds of one draft's part of a round, γ above 0."""
+        overhead, step = self._model.draft_line(draft_model, rows, context_tokens)
+        return self._drafts[draft_model] * (overhead + gamma * step)
+
+    def verifying(self, rows: int, width: int, context_tokens: float) -> float:
+        """Seconds of the target's part of a round of so many rows, each laid out with `width` drafted tokens."""
+        return self._verify * self._model.verify(rows * (width + 1), context_tokens)
 
     def plain(self, rows: int, context_tokens: float) -> float:
         """Seconds of a plain round."""
-        return self.round((), rows, 0, context_tokens)
+        return self.verifying(rows, 0, context_tokens)
 
     def prefill(self, draft_model: str, tokens: int) -> float:
         """Seconds that a draft needs to take in so many tokens."""
@@ -99,6 +129,18 @@ class TrackedCosts:
         """Learn from a measured proposal."""
         factor = self._drafts[group.draft_model]
         self._drafts[group.draft_model] = _tracked(factor, seconds, self._model.draft(group, context_tokens))
+
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+def _remembered(known: dict[Key, Value], key: Key, value: Value) -> Value:
+    """Keep a number, and not too many of them."""
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = value
+    return value
 
 
 Curve = tuple[Sequence[int], Sequence[float]]

@@ -2,11 +2,17 @@
 
 import numpy as np
 
-from specsched.policy.beliefs import Array
+from specsched.policy.beliefs import EDGE, Array
 from specsched.policy.settings import PolicySettings
 
 _ROUNDS_PER_FADING = 16.0
 """Rounds of a class after which its evidence is discounted, all at once."""
+
+_ROUNDS_PER_SUM = 16
+"""Rounds after which sums are brought up to date, off the path of decisions."""
+
+_FEW = 32
+"""One round in so many is a few."""
 
 _PROFILE_STRENGTH = 4.0
 """Pseudo-counts with which a draft's positions start from its level."""
@@ -16,6 +22,15 @@ _RISE = 0.3
 
 _UNKNOWN_VARIANCE = 2.0
 """Of a draft's level in logits², before anybody has seen it."""
+
+_EASE_VARIANCE = 0.15
+"""Classes are easy or hard for all drafts alike, in logits²."""
+
+_CELL_STRENGTH = 8.0
+"""Pseudo-counts with which a position starts from the level of its draft and class."""
+
+_FARTHEST = 2.5
+"""A class lies no further from its draft's mean, in logits: one Newton step goes too far out there."""
 
 _LEAST = 1e-12
 _SOME_INFORMATION = 1.0
@@ -35,6 +50,8 @@ class Evidence:
         self._rise = _RISE * np.log(np.arange(1, settings.max_gamma + 1))
         self._rounds = np.zeros(classes)
         self._stale: set[int] = set()
+        self._seen = 0
+        self._unsummed = 0
         self.counts: Array = np.zeros((2, 0, classes, settings.max_gamma))
         self.profiles: Array = np.zeros((0, settings.max_gamma))
         """A draft's hazards over all classes, in logits, [D, J]."""
@@ -46,6 +63,10 @@ class Evidence:
         """τ², how far a draft's classes lie apart, in logits², [D]."""
         self.doubt: Array = np.zeros(0)
         """Variance of a draft's level, in logits², [D]."""
+        self.means: Array = np.zeros((classes, 0))
+        """Expected hazards, [K, D · J]: laid out to be mixed by class probabilities."""
+        self.squares: Array = np.zeros((classes, 0))
+        """Expected squares of hazards, [K, D · J]."""
 
     def grow(self, drafts: int) -> None:
         """Make room for so many drafts."""
@@ -59,6 +80,7 @@ class Evidence:
             known = getattr(self, name)
             setattr(self, name, np.concatenate((known, np.zeros((drafts - have, *known.shape[1:])))))
         self._stale.update(range(have, drafts))
+        self._seen = 0  # early again
 
     def add(self, row: int, weights: Array, change: Array) -> None:
         """Add a change of counts, [2, J], to the classes of one draft by weights, [K]."""
@@ -75,6 +97,10 @@ class Evidence:
     def age(self, weights: Array) -> None:
         """Let a round pass, credited to the classes by weights."""
         self._rounds += weights
+        self._unsummed += 1
+        self._seen += 1
+        if self._unsummed >= _ROUNDS_PER_SUM:
+            self.refresh()
         if self._rounds.max() >= _ROUNDS_PER_FADING:
             self.counts *= (self._settings.forgetting**self._rounds)[:, None]
             self._rounds[:] = 0.0
@@ -82,8 +108,19 @@ class Evidence:
 
     def refresh(self) -> None:
         """Bring the sums up to date."""
-        if not self._stale:
-            return
+        if self._stale:
+            self._sum_up()
+            self._unsummed = 0
+
+    def refresh_if_late(self) -> None:
+        """Bring them up to date where the rounds since the last time are more than a few of all that count.
+
+        A decision seldom finds anything to do: once there is much evidence, `age` has done it.
+        """
+        if self._unsummed * _FEW >= self._seen:
+            self.refresh()
+
+    def _sum_up(self) -> None:
         everything = len(self._stale) == self.counts.shape[1]
         rows = slice(None) if everything else sorted(self._stale)
         self._stale.clear()
@@ -99,6 +136,32 @@ class Evidence:
         self.profiles[rows], self.surprise[rows], self.information[rows] = profile, surprise, information
         self.spread[rows] = spread
         self.doubt[rows] = 1 / (independent + 1 / _UNKNOWN_VARIANCE)
+        self._believe()
+
+    def _believe(self) -> None:
+        """Hazard = profile of the draft + ease of the class + what is particular about the two, in logits.
+
+        Each part is as sure as its evidence, and what is particular about a position wins where it was seen often.
+        """
+        level, doubt = self._levels()  # each [D, K]
+        odds = np.exp(self.profiles[:, None] + level[:, :, None])  # [D, K, J]
+        means = (self.counts[0] + _CELL_STRENGTH * odds / (1 + odds)) / (self.counts.sum(0) + _CELL_STRENGTH)
+        means = np.minimum(np.maximum(means, EDGE), 1 - EDGE)
+        squares = doubt[:, :, None] * (means * (1 - means)) ** 2 + means * means
+        classes = means.shape[1]
+        self.means = np.ascontiguousarray(means.swapaxes(0, 1)).reshape(classes, -1)
+        self.squares = np.ascontiguousarray(squares.swapaxes(0, 1)).reshape(classes, -1)
+
+    def _levels(self) -> tuple[Array, Array]:
+        """Where classes lie beside their draft's profile, and how sure that is: mean and variance in logits, [D, K]."""
+        spread = self.spread[:, None]
+        own = 1 / (1 + self.information * spread)  # what a draft's own evidence leaves open
+        ease_doubt = 1 / ((self.information * own).sum(0) + 1 / _EASE_VARIANCE)  # [K]
+        ease = ease_doubt * (self.surprise * own).sum(0)
+        rest = spread * own  # variance of what is particular
+        level = ease + rest * (self.surprise - self.information * ease)
+        doubt = rest + own * own * (ease_doubt + self.doubt[:, None])
+        return np.minimum(np.maximum(level, -_FARTHEST), _FARTHEST), doubt
 
     def _profile(self, accepted: Array, seen: Array) -> Array:
         """Hazards over all classes, [d, J], in logits: each position's own counts upon the draft's level."""

@@ -37,5 +37,13 @@ class PolicySettings:
     """A request's draft changes only for more than this."""
     reconsider_rounds: int = 8
     """Rounds between two looks at a request's draft."""
+    draws: int = 8
+    """Posterior draws per decision: one of them is played, and the propensity is the share that chose as it did."""
     samples: int = 128
-    """Posterior draws per decision: one is played, all give intervals and propensity."""
+    """Posterior draws of a decision that is explained, for its intervals."""
+    candidates: int = 3
+    """Drafts that a plan names, for the request to change between."""
+    exploration_share: float = 0.3
+    """Largest share of decisions that play another arm than the one believed to be best, over the long run."""
+    exploration_burst: float = 200.0
+    """Decisions that may do so before the share binds."""

@@ -168,6 +168,7 @@ class SpeculationHint(_message.Message):
     DRAFT_MODEL_FIELD_NUMBER: _builtins.int
     NUM_SPECULATIVE_TOKENS_FIELD_NUMBER: _builtins.int
     MAX_NUM_SPECULATIVE_TOKENS_FIELD_NUMBER: _builtins.int
+    DISABLE_EXPLORATION_FIELD_NUMBER: _builtins.int
     disable_speculative_decoding: _builtins.bool
     """Plain decoding for this request."""
     draft_model: _builtins.str
@@ -176,6 +177,8 @@ class SpeculationHint(_message.Message):
     """Use this gamma in every round; 0 is plain decoding."""
     max_num_speculative_tokens: _builtins.int
     """Never use a larger gamma."""
+    disable_exploration: _builtins.bool
+    """Play what is believed to be best; learn nothing at this request's expense. Unset: false."""
     def __init__(
         self,
         *,
@@ -183,17 +186,22 @@ class SpeculationHint(_message.Message):
         draft_model: _builtins.str | None = ...,
         num_speculative_tokens: _builtins.int | None = ...,
         max_num_speculative_tokens: _builtins.int | None = ...,
+        disable_exploration: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_draft_model", b"_draft_model", "_max_num_speculative_tokens", b"_max_num_speculative_tokens", "_num_speculative_tokens", b"_num_speculative_tokens", "draft_model", b"draft_model", "max_num_speculative_tokens", b"max_num_speculative_tokens", "num_speculative_tokens", b"num_speculative_tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_disable_exploration", b"_disable_exploration", "_draft_model", b"_draft_model", "_max_num_speculative_tokens", b"_max_num_speculative_tokens", "_num_speculative_tokens", b"_num_speculative_tokens", "disable_exploration", b"disable_exploration", "draft_model", b"draft_model", "max_num_speculative_tokens", b"max_num_speculative_tokens", "num_speculative_tokens", b"num_speculative_tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_draft_model", b"_draft_model", "_max_num_speculative_tokens", b"_max_num_speculative_tokens", "_num_speculative_tokens", b"_num_speculative_tokens", "disable_speculative_decoding", b"disable_speculative_decoding", "draft_model", b"draft_model", "max_num_speculative_tokens", b"max_num_speculative_tokens", "num_speculative_tokens", b"num_speculative_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_disable_exploration", b"_disable_exploration", "_draft_model", b"_draft_model", "_max_num_speculative_tokens", b"_max_num_speculative_tokens", "_num_speculative_tokens", b"_num_speculative_tokens", "disable_exploration", b"disable_exploration", "disable_speculative_decoding", b"disable_speculative_decoding", "draft_model", b"draft_model", "max_num_speculative_tokens", b"max_num_speculative_tokens", "num_speculative_tokens", b"num_speculative_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__disable_exploration: _TypeAlias = _typing.Literal["disable_exploration"]  # noqa: Y015
+    _WhichOneofArgType__disable_exploration: _TypeAlias = _typing.Literal["_disable_exploration", b"_disable_exploration"]  # noqa: Y015
     _WhichOneofReturnType__draft_model: _TypeAlias = _typing.Literal["draft_model"]  # noqa: Y015
     _WhichOneofArgType__draft_model: _TypeAlias = _typing.Literal["_draft_model", b"_draft_model"]  # noqa: Y015
     _WhichOneofReturnType__max_num_speculative_tokens: _TypeAlias = _typing.Literal["max_num_speculative_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_num_speculative_tokens: _TypeAlias = _typing.Literal["_max_num_speculative_tokens", b"_max_num_speculative_tokens"]  # noqa: Y015
     _WhichOneofReturnType__num_speculative_tokens: _TypeAlias = _typing.Literal["num_speculative_tokens"]  # noqa: Y015
     _WhichOneofArgType__num_speculative_tokens: _TypeAlias = _typing.Literal["_num_speculative_tokens", b"_num_speculative_tokens"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__disable_exploration) -> _WhichOneofReturnType__disable_exploration | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__draft_model) -> _WhichOneofReturnType__draft_model | None: ...
     @_typing.overload

@@ -130,6 +130,7 @@ def _hint(request: Request) -> scheduler_pb2.SpeculationHint:
         draft_model=hint.draft_model,
         num_speculative_tokens=hint.num_speculative_tokens,
         max_num_speculative_tokens=hint.max_num_speculative_tokens,
+        disable_exploration=hint.disable_exploration or None,
     )
 
 

@@ -38,6 +38,7 @@ def hint_of(hint: scheduler_pb2.SpeculationHint) -> SpeculationHint:
         draft_model=hint.draft_model if hint.HasField("draft_model") else None,
         num_speculative_tokens=optional(hint, "num_speculative_tokens"),
         max_num_speculative_tokens=optional(hint, "max_num_speculative_tokens"),
+        disable_exploration=hint.disable_exploration,
     )
 
 

@@ -118,7 +118,7 @@ def test_a_killed_process_loses_no_more_than_an_interval(tmp_path):
         from specsched.scheduler.remembering import Memory
 
         async def main():
-            policy = AdaptivePolicy(PolicySettings(forgetting=1.0), ("chat",), 0)
+            policy = AdaptivePolicy(PolicySettings(max_gamma=1, forgetting=1.0, request_variance=0.0), ("chat",), 0)
             memory = Memory(policy, SqliteStore(Path(sys.argv[1])), seconds=0.2)
             keeping = asyncio.create_task(memory.keep())
             pi = ClassProbabilities(("chat",), (1.0,))

@@ -2,10 +2,11 @@
 
 import typer
 
-from specsched.cli.bench import everything, identity, plain, stretch
+from specsched.cli.bench import everything, identity, plain, policy, stretch
 
 app = typer.Typer(no_args_is_help=True, help="Measure.")
 app.command()(identity.identity)
 app.command()(plain.plain)
 app.command()(stretch.stretch)
+app.command()(policy.policy)
 app.command("all")(everything.run_all)
