@@ -15,7 +15,7 @@ from specsched.errors import SetupError
 T = TypeVar("T")
 
 _STOP_SECONDS = 20.0
-_KEPT_LINES = 20
+_KEPT_LINES = 50
 _OWN = {"SPECSCHED__ADMIN__ADDRESS": "127.0.0.1:0"}
 
 
@@ -71,6 +71,11 @@ class ServedProcess:
     def pid(self) -> int:
         """The scheduler's process."""
         return self._process.pid
+
+    @property
+    def last_lines(self) -> tuple[str, ...]:
+        """Of its log, a few."""
+        return tuple(self._last_lines)
 
     async def wait(self) -> int:
         """Wait until it has ended; returns its exit code."""

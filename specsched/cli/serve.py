@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import ServiceDescriptor
     from prometheus_client import CollectorRegistry
 
+    from specsched.cli.security import Security
     from specsched.config.load import Source
     from specsched.wire.rpc import CallObserver
     from specsched.wire.serving import GrpcServer
@@ -52,6 +53,7 @@ async def _serve(config: Config, origin: "Source") -> None:
 
     from specsched.cli.otlp import otlp_tracer
     from specsched.cli.reloading import live_parts
+    from specsched.cli.security import security_of
     from specsched.cli.sinks import NAMES, acceptance_sinks, capture_sink
     from specsched.cli.wiring import make_scheduler
     from specsched.config.reload import Reloader
@@ -64,10 +66,12 @@ async def _serve(config: Config, origin: "Source") -> None:
     from specsched.telemetry.service_metrics import CallMetrics, ConfigMetrics, SinkMetrics, WorkerMetrics
     from specsched.telemetry.sinks.broadcast import Broadcast
     from specsched.telemetry.sinks.fanout import Fanout
+    from specsched.wire.rotation import rotating
     from specsched.wire.rpc import CODES
     from specsched.wire.serving import GrpcServer
 
-    registry, dispatcher = CollectorRegistry(), GrpcDispatcher()
+    security = security_of(config)
+    registry, dispatcher = CollectorRegistry(), GrpcDispatcher(security.worker_credentials)
     configs = ConfigMetrics(registry, config.sha)
     calls = CallMetrics(registry, METHODS, CODES)
     async with AsyncExitStack() as stack:
@@ -75,14 +79,17 @@ async def _serve(config: Config, origin: "Source") -> None:
             config.server.address,
             max_message_bytes=config.server.max_message_bytes,
             reflect=config.server.reflection,
+            guard=security.guard,
+            certificates=security.certificates,
         )
+        await stack.enter_async_context(rotating(security.rotations))
         sinks, manifest = SinkMetrics(registry, NAMES), manifest_of(config)
         live = Broadcast(
             partial(sinks.dropped, "stream"),
             capacity=config.telemetry.stream.queue_records,
             max_listeners=config.telemetry.stream.max_listeners,
         )
-        beside = _operators_server(config, {ADMIN: object(), TELEMETRY: TelemetryServicer(live)}, calls.ended)
+        beside = _operators_server(config, security, {ADMIN: object(), TELEMETRY: TelemetryServicer(live)}, calls.ended)
         await stack.enter_async_context(metrics_endpoint(config.telemetry.metrics_address, registry))
         files = await stack.enter_async_context(acceptance_sinks(config.telemetry, sinks))
         capture = await stack.enter_async_context(capture_sink(config.telemetry.capture, sinks))
@@ -109,9 +116,10 @@ async def _serve(config: Config, origin: "Source") -> None:
 
 
 def _operators_server(
-    config: Config, servicers: "Mapping[ServiceDescriptor, object]", observe: "CallObserver"
+    config: Config, security: "Security", servicers: "Mapping[ServiceDescriptor, object]", observe: "CallObserver"
 ) -> "list[GrpcServer]":
     """Bind the operators' port and mount their services; none where the configuration says so."""
+    from specsched.telemetry.audit import AuditLog
     from specsched.wire.rpc import Observed
     from specsched.wire.serving import GrpcServer
 
@@ -122,12 +130,15 @@ def _operators_server(
             config.admin.address,
             max_message_bytes=config.server.max_message_bytes,
             reflect=config.server.reflection,
+            guard=security.guard,
+            certificates=security.certificates,
         )
     except (ConfigError, AddressInUse) as error:
         raise type(error)(f"admin.address: {error}") from error
     log.info("operators_listening", address=server.address)
     for service, servicer in servicers.items():
-        server.add(service, Observed(servicer, observe))
+        audit = AuditLog(config.admin.audit_file) if service.name == "AdminService" else None
+        server.add(service, Observed(servicer, observe, audit))
     return [server]
 
 
@@ -176,6 +187,7 @@ def worker(
     """Run one worker by itself, until Ctrl-C or SIGTERM."""
     settings = configuration(config, pool=pool, log_level=log_level)
     apply(compute_environment(settings.workers.threads))
+    from specsched.cli.security import worker_certificates
     from specsched.cli.wiring import make_engine
     from specsched.telemetry.logging import configure_logging
     from specsched.worker.process import run_worker
@@ -189,5 +201,6 @@ def worker(
             lambda: make_engine(settings, manifest, worker_id, threads),
             drain_seconds=settings.server.drain_seconds,
             exit_with_parent=exit_with_parent,
+            certificates=worker_certificates(settings, listen),
         )
     )

@@ -101,6 +101,9 @@ def _parse(name: str, text: str) -> dict[str, Any]:
 _PATHS = (
     ("pool", "manifest"),
     ("store", "path"),
+    ("server", "tokens_file"),
+    ("admin", "audit_file"),
+    *((section, f"tls_{name}_file") for section in ("server", "workers") for name in ("certificate", "key", "ca")),
     ("telemetry", "jsonl", "directory"),
     ("telemetry", "parquet", "directory"),
     ("telemetry", "capture", "directory"),

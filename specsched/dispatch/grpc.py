@@ -15,6 +15,7 @@ from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
 from specsched.v1 import worker_pb2, worker_pb2_grpc
 from specsched.wire.job import chunk_from_proto, job_to_proto
 from specsched.wire.status import error_of
+from specsched.wire.tls import open_channel
 from specsched.wire.trace import trace_metadata
 from specsched.wire.worker import info_from_proto, load_from_proto
 
@@ -38,7 +39,9 @@ _OPTIONS = (
 class WorkerConnection:
     """One worker's address: watched for health, described once it serves."""
 
-    def __init__(self, address: str, observe: WorkerObserver) -> None:
+    def __init__(
+        self, address: str, observe: WorkerObserver, credentials: grpc.ChannelCredentials | None = None
+    ) -> None:
         self.address = address
         self._observe = observe
         self.info: WorkerInfo | None = None
@@ -46,7 +49,7 @@ class WorkerConnection:
         self.outstanding = Outstanding(address)
         self._reported = WorkerLoad(address, 0, 0, 0, 0)
         self._suspected = asyncio.Event()
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._channel = open_channel(address, credentials, _OPTIONS)
         self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its stubs know no aio
 
@@ -121,7 +124,9 @@ class WorkerConnection:
 class GrpcDispatcher:
     """Sends each job to the ready worker with the least outstanding tokens. Knows none until it is connected."""
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: grpc.ChannelCredentials | None = None) -> None:
+        """Say what is shown to workers at TCP addresses; None: connections are plain."""
+        self._credentials = credentials
         self._connections: list[WorkerConnection] = []
         self._changed = asyncio.Event()
 
@@ -130,7 +135,7 @@ class GrpcDispatcher:
         self, addresses: Sequence[str], observe: WorkerObserver = lambda _address, _ready: None
     ) -> AsyncGenerator[Self]:
         """Watch the workers at these addresses; disconnect at the end."""
-        self._connections = [WorkerConnection(address, observe) for address in addresses]
+        self._connections = [WorkerConnection(address, observe, self._credentials) for address in addresses]
         watches = [asyncio.create_task(each.watch(self._changed)) for each in self._connections]
         watches += [asyncio.create_task(_ask_loads(each)) for each in self._connections]
         try:

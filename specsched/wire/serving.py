@@ -11,6 +11,7 @@ from specsched.errors import AddressInUse
 from specsched.wire.address import check_address, is_local
 from specsched.wire.guard import Guard
 from specsched.wire.rpc import Context, service_handler
+from specsched.wire.tls import ServerCertificates
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -41,7 +42,13 @@ class GrpcServer:
     """A grpc.aio server with health. NOT_SERVING until told otherwise."""
 
     def __init__(
-        self, address: str, *, max_message_bytes: int, reflect: bool | None = None, guard: Guard | None = None
+        self,
+        address: str,
+        *,
+        max_message_bytes: int,
+        reflect: bool | None = None,
+        guard: Guard | None = None,
+        certificates: ServerCertificates | None = None,
     ) -> None:
         """Bind an address.
 
@@ -50,6 +57,7 @@ class GrpcServer:
             max_message_bytes: Largest message that is read.
             reflect: Whether reflection answers; None: on addresses that only this machine reaches.
             guard: Says who may call what; None lets anybody in. Health asks nobody.
+            certificates: What connections are encrypted with; None, and always on Unix sockets: not at all.
 
         Raises:
             ConfigError: no address.
@@ -64,7 +72,10 @@ class GrpcServer:
         self._reflect = is_local(address) if reflect is None else reflect
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         try:
-            port = self._server.add_insecure_port(address)
+            if certificates is None or address.startswith("unix:"):
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, certificates.credentials())
         except RuntimeError as error:
             raise AddressInUse(f"cannot listen on {address}") from error
         self.address = address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"

@@ -11,7 +11,9 @@ import structlog
 from specsched.engine.base import EngineCore
 from specsched.engine.thread import EngineThread
 from specsched.v1 import worker_pb2
+from specsched.wire.rotation import Rotation, rotating
 from specsched.wire.serving import GrpcServer
+from specsched.wire.tls import ServerCertificates
 from specsched.worker.servicer import WorkerServicer
 
 log = structlog.get_logger()
@@ -20,7 +22,12 @@ MAX_MESSAGE_BYTES = 64 * 2**20
 
 
 async def run_worker(
-    address: str, make_engine: Callable[[], EngineCore], *, drain_seconds: float, exit_with_parent: bool = False
+    address: str,
+    make_engine: Callable[[], EngineCore],
+    *,
+    drain_seconds: float,
+    exit_with_parent: bool = False,
+    certificates: ServerCertificates | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Health is NOT_SERVING until the models are loaded.
 
@@ -29,6 +36,7 @@ async def run_worker(
         make_engine: Loads the models; called on the engine's thread.
         drain_seconds: Time that running jobs are given at the end.
         exit_with_parent: Also end when standard input closes, as it does when the process that started us dies.
+        certificates: What connections are encrypted with; read again when their files change.
 
     Raises:
         SetupError: the address or the models cannot be used.
@@ -40,12 +48,14 @@ async def run_worker(
         loop.add_signal_handler(number, stop.set)
     if exit_with_parent:
         loop.add_reader(sys.stdin.fileno(), _on_standard_input, stop)
-    server = GrpcServer(address, max_message_bytes=MAX_MESSAGE_BYTES)
+    server = GrpcServer(address, max_message_bytes=MAX_MESSAGE_BYTES, certificates=certificates)
     thread = EngineThread(make_engine)
     server.add(worker_pb2.DESCRIPTOR.services_by_name["WorkerService"], WorkerServicer(thread))
     await server.start()
+    rotations = [] if certificates is None else [Rotation("certificate", certificates.files.all, certificates.reload)]
     try:
-        await _serve(server, thread, stop, drain_seconds)
+        async with rotating(rotations):
+            await _serve(server, thread, stop, drain_seconds)
     finally:
         await server.stop(0)
         await thread.stop()

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from specsched.config.sections.base import Section
+from specsched.config.sections.tls import TlsSection
 
 
-class Workers(Section):
+class Workers(TlsSection):
     """The processes that own the models."""
 
     count: int = Field(default=1, ge=1, le=64, description="Workers to start on this host.")
