@@ -410,6 +410,19 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class DraftSwitches:
+    """Which drafts rounds may use, on every worker."""
+
+    speculation: bool = True
+    """Off: none."""
+    disabled: frozenset[str] = frozenset()
+
+    def allow(self, draft_model: str) -> bool:
+        """Whether rounds may use a draft."""
+        return self.speculation and draft_model not in self.disabled
+
+
+@dataclass(frozen=True, slots=True)
 class CostPoint:
     """Measured seconds of one forward."""
 

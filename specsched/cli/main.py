@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from specsched.cli import classify, configs, decide, demo, generate, models, replay, serve, simulate, top
+from specsched.cli import (
+    classify,
+    configs,
+    decide,
+    demo,
+    drafts,
+    generate,
+    models,
+    policies,
+    replay,
+    serve,
+    simulate,
+    top,
+)
 from specsched.cli.bench import app as bench
 
 app = typer.Typer(
@@ -22,7 +35,10 @@ app.command()(decide.decide)
 app.command()(demo.demo)
 app.command()(top.top)
 app.command()(simulate.simulate)
+app.command()(drafts.speculation)
 app.add_typer(configs.app, name="config")
+app.add_typer(policies.app, name="policy")
+app.add_typer(drafts.app, name="drafts")
 app.add_typer(models.app, name="models")
 app.add_typer(replay.app, name="replay")
 app.add_typer(classify.app, name="classify")

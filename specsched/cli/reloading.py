@@ -1,6 +1,5 @@
 """Which parts of a service take new settings while it runs, and what each makes of them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -13,9 +12,15 @@ from specsched.scheduler.snapshot import Snapshot
 from specsched.telemetry.logging import configure_logging
 
 
-def live_parts(scheduler: Scheduler, pool: Pool) -> tuple[Part, ...]:
-    """Every part of a service that a reload reaches; what a configuration names is checked against the pool."""
-    return (_policy(scheduler, pool), _admission(scheduler), _logging)
+def live_parts(scheduler: Scheduler, pool: Pool, config: Config) -> tuple[Part, ...]:
+    """Every part of a service that a reload reaches.
+
+    Args:
+        scheduler: Takes policy and admission.
+        pool: That runs; what a configuration names is checked against it.
+        config: That the service was started with.
+    """
+    return (_policy(scheduler, pool), _admission(scheduler), _LogLevel(config.log.level))
 
 
 def _policy(scheduler: Scheduler, pool: Pool) -> Part:
@@ -27,9 +32,9 @@ def _policy(scheduler: Scheduler, pool: Pool) -> Part:
 
 def _adopt(scheduler: Scheduler, wanted: Snapshot) -> None:
     """A policy whose settings stay goes on: it knows more than its evidence, and its draws do not begin again."""
-    now = scheduler.snapshot
+    now = scheduler.steering.snapshot
     same = wanted.round_settings == now.round_settings
-    scheduler.adopt(replace(wanted, policy=now.policy) if same else wanted)
+    scheduler.steering.adopt(replace(wanted, policy=now.policy) if same else wanted)
 
 
 def _admission(scheduler: Scheduler) -> Part:
@@ -39,5 +44,16 @@ def _admission(scheduler: Scheduler) -> Part:
     return prepare
 
 
-def _logging(config: Config) -> Callable[[], None]:
-    return partial(configure_logging, config.log.level, config.log.format)
+class _LogLevel:
+    """Sets logging up again where its level differs."""
+
+    def __init__(self, level: str) -> None:
+        self._level = level
+
+    def __call__(self, config: Config) -> Commit:
+        return partial(self._set, config)
+
+    def _set(self, config: Config) -> None:
+        if config.log.level != self._level:
+            self._level = config.log.level
+            configure_logging(config.log.level, config.log.format)

@@ -59,6 +59,8 @@ async def _serve(config: Config, origin: "Source") -> None:
     from specsched.config.reload import Reloader
     from specsched.dispatch.grpc import GrpcDispatcher
     from specsched.pool.manifest import load_pool
+    from specsched.scheduler.control import Control
+    from specsched.server.admin import AdminServicer
     from specsched.server.process import ADMIN, METHODS, TELEMETRY, run_server
     from specsched.server.reloads import reloads
     from specsched.server.telemetry import TelemetryServicer
@@ -89,7 +91,6 @@ async def _serve(config: Config, origin: "Source") -> None:
             capacity=config.telemetry.stream.queue_records,
             max_listeners=config.telemetry.stream.max_listeners,
         )
-        beside = _operators_server(config, security, {ADMIN: object(), TELEMETRY: TelemetryServicer(live)}, calls.ended)
         await stack.enter_async_context(metrics_endpoint(config.telemetry.metrics_address, registry))
         files = await stack.enter_async_context(acceptance_sinks(config.telemetry, sinks))
         capture = await stack.enter_async_context(capture_sink(config.telemetry.capture, sinks))
@@ -97,11 +98,14 @@ async def _serve(config: Config, origin: "Source") -> None:
         pool = load_pool(manifest)
         tracer = await stack.enter_async_context(otlp_tracer(config.telemetry, pool.target.id, sinks, registry))
         scheduler = make_scheduler(config, manifest, dispatcher, registry, Fanout([live, files]), tracer, capture)
-        reloader = Reloader(origin, config, live_parts(scheduler, pool), configs.reloaded)
+        reloader = Reloader(origin, config, live_parts(scheduler, pool, config), configs.reloaded)
+        admin = AdminServicer(reloader, Control(scheduler, [draft.id for draft in pool.drafts]))
+        beside = _operators_server(config, security, {ADMIN: admin, TELEMETRY: TelemetryServicer(live)}, calls.ended)
         names, failed = {address: address for address in config.workers.addresses}, _never
         if not names:
             launcher = await stack.enter_async_context(_launcher(config, stack.enter_context(_kept(config)), registry))
             names, failed = launcher.names, launcher.failed
+        await scheduler.steering.switch()  # what the configuration disables stands before a worker is ready
         await stack.enter_async_context(dispatcher.connect(tuple(names), WorkerMetrics(registry, names).changed))
         await stack.enter_async_context(reloads(reloader, origin.path if config.admin.watch_config else None))
         await run_server(

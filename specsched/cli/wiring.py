@@ -129,6 +129,7 @@ def make_snapshot(config: Config, pool: Pool, known_classes: tuple[str, ...]) ->
         policy=make_policy(),
         make_policy=make_policy,
         prompt_classes=classes,
+        kind=section.kind,
         round_settings=section.model_dump_json(),
         disabled_drafts=frozenset(section.disabled_drafts),
         config_sha=config.sha,

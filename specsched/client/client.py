@@ -2,24 +2,24 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from typing import Any, Self
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Self, TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from specsched.errors import Unavailable
-from specsched.records import Completion, Decision, Request, TextChunk
-from specsched.v1 import scheduler_pb2, scheduler_pb2_grpc
-from specsched.wire.caller import answer_from_proto, decide_request_to_proto, decision_from_proto, request_to_proto
+from specsched.client import calls
+from specsched.client.channel import NOBODY, Access
+from specsched.client.retries import NO_RETRIES, Retries, Tries
+from specsched.errors import CapacityError, Unavailable
+from specsched.records import Completion, Decision, Request, RoundRecord, TextChunk
+from specsched.v1 import scheduler_pb2_grpc
+from specsched.wire.caller import answer_from_proto, request_to_proto
 from specsched.wire.status import error_of
 
+T = TypeVar("T")
+
 _POLL_SECONDS = 0.1
-_OPTIONS = (
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-)
 
 
 class Client:
@@ -29,11 +29,19 @@ class Client:
     come back, `Unavailable`, `DuplicateRequest`, `DeadlinePassed`, or `CallFailed`.
     """
 
-    def __init__(self, address: str) -> None:
-        """Name a server: host:port or unix:PATH. Nothing is sent yet."""
+    def __init__(self, address: str, *, access: Access = NOBODY, retries: Retries = NO_RETRIES) -> None:
+        """Name a server: host:port or unix:PATH. Nothing is sent yet.
+
+        Args:
+            address: Of the public port.
+            access: Credentials.
+            retries: When a server is full or not there; a stream is tried again only before its first chunk.
+        """
         self.address = address
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
-        self._stub = scheduler_pb2_grpc.SchedulerServiceStub(self._channel)
+        self._access = access
+        self._retries = retries
+        self._channel = access.aio_channel(address)
+        self._stub: Any = scheduler_pb2_grpc.SchedulerServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its stubs know no aio
 
     async def __aenter__(self) -> Self:
@@ -61,14 +69,20 @@ class Client:
         self, request: Request, *, timeout_seconds: float | None = None
     ) -> AsyncGenerator[TextChunk | Completion, None]:
         """Yield a completion's deltas, one per round, then its account. Closing it early frees the row."""
-        call = self._stub.Generate(request_to_proto(request), timeout=timeout_seconds)
-        try:
-            async for message in call:
-                yield answer_from_proto(message)
-        except grpc.aio.AioRpcError as error:
-            raise error_of(error) from error
-        finally:
-            call.cancel()
+        tries = Tries(self._retries, timeout_seconds)
+        while True:
+            begun = False
+            try:
+                async with contextlib.aclosing(self._stream(request, tries.left())) as answers:
+                    async for answer in answers:
+                        begun = True
+                        yield answer
+            except CapacityError as error:
+                if begun:
+                    raise
+                await asyncio.sleep(tries.pause(error))
+            else:
+                return
 
     async def complete(self, request: Request, *, timeout_seconds: float | None = None) -> Completion:
         """Return a whole completion."""
@@ -78,19 +92,57 @@ class Client:
                     return answer
         raise Unavailable("the stream ended before the completion did", 1.0)
 
-    async def decide(self, request: Request) -> Decision:
+    async def decide(self, request: Request, *, timeout_seconds: float | None = None) -> Decision:
         """Return class, plan and the score of every arm, without generating."""
-        try:
-            return decision_from_proto(await self._stub.Decide(decide_request_to_proto(request)))
-        except grpc.aio.AioRpcError as error:
-            raise error_of(error) from error
+        return await self._unary(calls.decide(request), timeout_seconds)
+
+    async def report_outcome(
+        self, request_id: str, rounds: Sequence[RoundRecord], *, prompt_class: str | None = None
+    ) -> bool:
+        """Report rounds that an engine of one's own ran on a decision; returns whether they were news.
+
+        Args:
+            request_id: Of the request that was decided.
+            rounds: In order.
+            prompt_class: The prompt's true class, where it is known.
+        """
+        return await self._unary(calls.report_outcome(request_id, rounds, prompt_class), None)
 
     async def abort(self, request_id: str) -> None:
         """End a running request; raises UnknownRequest when there is none."""
+        await self._unary(calls.abort(request_id), None)
+
+    async def get_model_info(self) -> calls.ServiceInfo:
+        """Return the target, the drafts and the limits."""
+        return await self._unary(calls.model_info(), None)
+
+    async def get_loads(self) -> calls.Loads:
+        """Return how busy the service is."""
+        return await self._unary(calls.loads(), None)
+
+    async def _stream(
+        self, request: Request, timeout_seconds: float | None
+    ) -> AsyncGenerator[TextChunk | Completion, None]:
+        call = self._stub.Generate(request_to_proto(request), timeout=timeout_seconds, metadata=self._access.metadata)
         try:
-            await self._stub.Abort(scheduler_pb2.AbortRequest(request_id=request_id))
+            async for message in call:
+                yield answer_from_proto(message)
         except grpc.aio.AioRpcError as error:
             raise error_of(error) from error
+        finally:
+            call.cancel()
+
+    async def _unary(self, call: calls.Call[T], timeout_seconds: float | None) -> T:
+        tries = Tries(self._retries, timeout_seconds)
+        method = getattr(self._stub, call.method)
+        while True:
+            try:
+                return call.answer(await method(call.message, timeout=tries.left(), metadata=self._access.metadata))
+            except grpc.aio.AioRpcError as error:
+                raised = error_of(error)
+                if not isinstance(raised, CapacityError):
+                    raise raised from error
+                await asyncio.sleep(tries.pause(raised))
 
     async def _serving(self) -> bool:
         try:

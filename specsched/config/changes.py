@@ -25,6 +25,17 @@ class Change:
     """Whether it takes effect without a restart."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigVersion:
+    """A configuration that is, or was, in force."""
+
+    config_sha: str
+    origin: str
+    """start · file · call · rollback"""
+    age_seconds: float
+    """Since it was put in force."""
+
+
 def changes(before: Config, after: Config) -> tuple[Change, ...]:
     """Every field that differs, in the order of the tree."""
     return tuple(_changes(before, after, "", {}))
@@ -39,6 +50,12 @@ def as_yaml(value: Any) -> str:
     """One line of YAML."""
     text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000)
     return text.removesuffix("\n").removesuffix("\n...")
+
+
+def as_yaml_lines(tree: dict[str, Any]) -> str:
+    """A tree as a file holds it."""
+    text: str = yaml.safe_dump(tree, default_flow_style=False, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _changes(before: Section, after: Section, path: str, inherited: dict[str, Any]) -> Iterator[Change]:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
+from specsched.records import Chunk, DraftSwitches, Job, WorkerInfo, WorkerLoad
 
 
 class Dispatcher(Protocol):
@@ -19,6 +19,26 @@ class Dispatcher(Protocol):
 
     def loads(self) -> Sequence[WorkerLoad]:
         """How busy each ready worker is, as far as this scheduler knows."""
+        ...
+
+    async def switch(self, switches: DraftSwitches) -> None:
+        """Have every worker use only these drafts from its next round on, also those that become ready later.
+
+        Returns when the ready ones have taken it in; one that does not answer takes it in before it is ready again.
+        """
+        ...
+
+    async def load_draft(self, draft_model: str) -> None:
+        """Have every ready worker load a draft of the manifest beside its running rows.
+
+        Raises:
+            Unavailable: no worker is ready.
+            SpecschedError: a worker refused, or could not.
+        """
+        ...
+
+    async def unload_draft(self, draft_model: str) -> None:
+        """Have every ready worker free a draft's memory; raises as `load_draft` does."""
         ...
 
     def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:

@@ -1,9 +1,10 @@
 """A dispatcher without workers, for tests of what stands above it."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from dataclasses import replace
 
 from specsched.errors import Unavailable
-from specsched.records import Chunk, CostGrid, Job, ModelInfo, WorkerInfo, WorkerLoad
+from specsched.records import Chunk, CostGrid, DraftSwitches, Job, ModelInfo, WorkerInfo, WorkerLoad
 
 FAKE_WORKER = WorkerInfo(
     worker_id="fake",
@@ -29,6 +30,7 @@ class FakeDispatcher:
         self.script = script
         self.jobs: list[Job] = []
         self.closed: list[str] = []
+        self.switched: list[DraftSwitches] = []
         self._workers = tuple(workers)
 
     def workers(self) -> Sequence[WorkerInfo]:
@@ -41,6 +43,24 @@ class FakeDispatcher:
     def loads(self) -> Sequence[WorkerLoad]:
         """Idle, all of them."""
         return [WorkerLoad(worker.worker_id, 0, 0, 0, 0) for worker in self._workers]
+
+    async def switch(self, switches: DraftSwitches) -> None:
+        """Remember it."""
+        self.switched.append(switches)
+
+    async def load_draft(self, draft_model: str) -> None:
+        """Say that it is resident."""
+        self._reside(draft_model, "resident")
+
+    async def unload_draft(self, draft_model: str) -> None:
+        """Say that it is evicted."""
+        self._reside(draft_model, "evicted")
+
+    def _reside(self, name: str, residency: str) -> None:
+        def moved(draft: ModelInfo) -> ModelInfo:
+            return replace(draft, residency=residency) if draft.id == name else draft
+
+        self._workers = tuple(replace(each, drafts=tuple(map(moved, each.drafts))) for each in self._workers)
 
     async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Play the script."""

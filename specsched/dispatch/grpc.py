@@ -1,17 +1,19 @@
 """Workers behind gRPC: Unix sockets on this host, TCP elsewhere."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any, Self
 
 import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from specsched.dispatch.drafts import WorkerDrafts
 from specsched.dispatch.outstanding import Outstanding, as_reported
 from specsched.errors import RequestError, Unavailable, WorkerLost
-from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
+from specsched.records import Chunk, DraftSwitches, Job, WorkerInfo, WorkerLoad
 from specsched.v1 import worker_pb2, worker_pb2_grpc
 from specsched.wire.job import chunk_from_proto, job_to_proto
 from specsched.wire.status import error_of
@@ -51,6 +53,7 @@ class WorkerConnection:
         self._suspected = asyncio.Event()
         self._channel = open_channel(address, credentials, _OPTIONS)
         self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
+        self.drafts = WorkerDrafts(self._stub)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its stubs know no aio
 
     async def watch(self, changed: asyncio.Event) -> None:
@@ -81,6 +84,16 @@ class WorkerConnection:
                 answer = await self._stub.Describe(worker_pb2.DescribeRequest(), timeout=_REPORT_SECONDS)
                 self._reported = load_from_proto(answer.load)
 
+    async def obey(self) -> None:
+        """Have the worker use the drafts that are wanted; one that does not answer is taken as lost."""
+        if self.info is None:
+            return  # it obeys before it is ready
+        try:
+            await self.drafts.obey(self.info)
+        except grpc.aio.AioRpcError as error:
+            log.warning("worker_does_not_obey", worker=self.info.worker_id, error=error.code().name)
+            self._suspected.set()
+
     async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job; closing the generator cancels the call."""
         worker_id = self.outstanding.worker_id
@@ -106,6 +119,7 @@ class WorkerConnection:
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 described = await self._stub.Describe(worker_pb2.DescribeRequest())
                 info, self._reported = info_from_proto(described), load_from_proto(described.load)
+                await self.drafts.obey(info)
                 self.outstanding = Outstanding(info.worker_id)
                 self.info = info
                 log.info("worker_ready", worker=info.worker_id, address=self.address, numerics_id=info.numerics_id)
@@ -128,6 +142,7 @@ class GrpcDispatcher:
         """Say what is shown to workers at TCP addresses; None: connections are plain."""
         self._credentials = credentials
         self._connections: list[WorkerConnection] = []
+        self._switches = DraftSwitches()
         self._changed = asyncio.Event()
 
     @asynccontextmanager
@@ -136,6 +151,7 @@ class GrpcDispatcher:
     ) -> AsyncGenerator[Self]:
         """Watch the workers at these addresses; disconnect at the end."""
         self._connections = [WorkerConnection(address, observe, self._credentials) for address in addresses]
+        self._want(self._switches)
         watches = [asyncio.create_task(each.watch(self._changed)) for each in self._connections]
         watches += [asyncio.create_task(_ask_loads(each)) for each in self._connections]
         try:
@@ -161,6 +177,37 @@ class GrpcDispatcher:
     def loads(self) -> Sequence[WorkerLoad]:
         """How busy the ready ones are."""
         return [connection.load() for connection in self._connections if connection.info is not None]
+
+    async def switch(self, switches: DraftSwitches) -> None:
+        """Have every worker use only these drafts, now or before it is ready."""
+        self._want(switches)
+        await asyncio.gather(*(connection.obey() for connection in self._connections))
+
+    async def load_draft(self, draft_model: str) -> None:
+        """Have every ready worker load a draft."""
+        await self._with_each(lambda drafts: drafts.load(draft_model))
+
+    async def unload_draft(self, draft_model: str) -> None:
+        """Have every ready worker free a draft's memory."""
+        await self._with_each(lambda drafts: drafts.unload(draft_model))
+
+    def _want(self, switches: DraftSwitches) -> None:
+        self._switches = switches
+        for connection in self._connections:
+            connection.drafts.wanted = switches
+
+    async def _with_each(self, act: Callable[[WorkerDrafts], Awaitable[WorkerInfo]]) -> None:
+        """Have all ready workers do something; those that did it say what they are now, whatever became of others."""
+        ready = [connection for connection in self._connections if connection.info is not None]
+        if not ready:
+            raise Unavailable("no worker is ready", retry_after_seconds=1.0)
+        answers = await asyncio.gather(*(act(each.drafts) for each in ready), return_exceptions=True)
+        for connection, answer in zip(ready, answers, strict=True):
+            if isinstance(answer, WorkerInfo) and connection.info is not None:
+                connection.info = replace(answer, worker_id=connection.info.worker_id)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
 
     async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job on the ready worker with the least outstanding tokens."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from specsched.dispatch.outstanding import Outstanding
 from specsched.engine.thread import EngineThread
-from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
+from specsched.records import Chunk, DraftSwitches, Job, WorkerInfo, WorkerLoad
 
 
 class InProcessDispatcher:
@@ -27,6 +27,19 @@ class InProcessDispatcher:
     def loads(self) -> Sequence[WorkerLoad]:
         """Its load."""
         return (self._outstanding.load(self._info.max_rows),)
+
+    async def switch(self, switches: DraftSwitches) -> None:
+        """Tell the engine of each draft."""
+        for draft in self._info.drafts:
+            await self._thread.set_draft_state(draft.id, active=switches.allow(draft.id))
+
+    async def load_draft(self, draft_model: str) -> None:
+        """Load a draft beside the running rows."""
+        self._info = await self._thread.load_draft(draft_model)
+
+    async def unload_draft(self, draft_model: str) -> None:
+        """Free a draft's memory."""
+        self._info = await self._thread.unload_draft(draft_model)
 
     async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job on the engine's thread."""

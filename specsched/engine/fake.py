@@ -44,6 +44,7 @@ class ScriptedEngine:
             round_seconds: Time that every step sleeps.
         """
         self._rows: dict[str, _Row] = {}
+        self._disabled: set[str] = set()
         self._round_seconds = round_seconds
         drafts = (ModelInfo("draft", "model"), ModelInfo("ngram", "ngram"))
         self._info = WorkerInfo(
@@ -94,7 +95,8 @@ class ScriptedEngine:
             self._rows[request_id].paused = False
 
     def set_draft_state(self, draft_model: str, *, active: bool) -> None:
-        """Nothing is drafted here."""
+        """Stop, or go on, accepting what it drafts."""
+        (self._disabled.discard if active else self._disabled.add)(draft_model)
 
     def load_draft(self, draft_model: str) -> Future[None]:
         """Know it, at once."""
@@ -122,7 +124,8 @@ class ScriptedEngine:
 
     def _round(self, row: _Row, batch: int) -> None:
         job = row.job
-        gamma = min(job.plan.gamma, job.max_tokens - row.said - 1)
+        planned = 0 if job.plan.draft_model in self._disabled else job.plan.gamma
+        gamma = min(planned, job.max_tokens - row.said - 1)
         tokens = tuple(scripted_token(job, row.said + i, self._info.vocab_size) for i in range(gamma + 1))
         row.said += len(tokens)
         record = RoundRecord(job.plan.draft_model if gamma else NO_DRAFT, gamma, gamma, batch, 0.0, self._round_seconds)

@@ -171,8 +171,8 @@ class AdaptiveController:
         self._guard.settle(len(own), sum(records[name].num_accepted + 1 for name in own), slowness)
         self._costs.observe_verify(rows, width, played.context_tokens, verify_seconds)
         for group in played.groups:
-            if not self._starting(group.draft_model, played):
-                self._costs.observe_draft(group, played.context_tokens, drafting.get(group.draft_model, 0.0))
+            if group.draft_model in drafting and not self._starting(group.draft_model, played):
+                self._costs.observe_draft(group, played.context_tokens, drafting[group.draft_model])
 
     def _starting(self, draft: str, played: _Round) -> bool:
         """Whether a row of this round met the draft for the first time: its prompt was taken in with it."""

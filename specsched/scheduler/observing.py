@@ -1,13 +1,16 @@
 """The sentence's last verb: what a request's rounds did goes to its account, policy, meter and logbook."""
 
 from specsched.policy.base import Policy
-from specsched.records import CapturedCompletion, Completion, TextChunk
+from specsched.records import CapturedCompletion, Completion, RoundRecord, TextChunk
 from specsched.scheduler.account import Account
 from specsched.scheduler.case import Case
 from specsched.scheduler.logbook import Logbook
 from specsched.scheduler.speed import Speed
 from specsched.telemetry.base import Meter
 from specsched.telemetry.sinks.base import Sink
+
+CALLER = "caller"
+"""Stands for the worker's name in records of rounds that a caller's own engine ran."""
 
 
 class Observer:
@@ -47,6 +50,30 @@ class Observer:
             committed_tokens=committed,
             plain_seconds=plain_seconds,
         )
+
+    def reported(self, case: Case, index: int, completion_tokens: int, record: RoundRecord) -> int:
+        """Take in a round that a caller's own engine ran; returns the tokens that it committed.
+
+        Args:
+            case: That was decided for the caller.
+            index: Of the round.
+            completion_tokens: Before it.
+            record: The round.
+        """
+        committed, prompt_class = record.num_accepted + 1, case.decision.prompt_class
+        self._policy.observe(case.observation(record))
+        self._meter.round(case.request.tenant, prompt_class, record)
+        self._speed.observe(prompt_class, record, committed, None)
+        self._logbook.lived(
+            case.logged,
+            record,
+            worker_id=CALLER,
+            round_index=index,
+            completion_tokens=completion_tokens,
+            committed_tokens=committed,
+            plain_seconds=None,
+        )
+        return committed
 
     def complete(self, case: Case, account: Account, completion: Completion) -> None:
         """Take in the end."""

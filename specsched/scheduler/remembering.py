@@ -46,6 +46,11 @@ class Memory:
         self._policies += 1
 
     @property
+    def version(self) -> str:
+        """Differs whenever the cells do, while this process lives."""
+        return ".".join(map(str, self._state))
+
+    @property
     def _state(self) -> tuple[int, int]:
         """Differs whenever the cells do."""
         return self._policies, 0 if self._learner is None else self._learner.revision

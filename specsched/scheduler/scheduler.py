@@ -3,15 +3,16 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field
 
+from specsched.classify.feedback import ClassFeedback, NullFeedback
 from specsched.dispatch.base import Dispatcher
 from specsched.errors import SpecschedError, Unavailable
 from specsched.policy.base import DecisionContext
 from specsched.policy.cost import CostModel
-from specsched.policy.memory import Cell, NullStore, Store
+from specsched.policy.memory import NullStore, Store
 from specsched.records import (
     AcceptanceRecord,
     CapturedCompletion,
@@ -27,6 +28,9 @@ from specsched.records import (
 from specsched.scheduler.account import Account
 from specsched.scheduler.admission.admission import Admission
 from specsched.scheduler.admission.limits import Limits, capacity_of
+from specsched.scheduler.advice import Advice
+from specsched.scheduler.advisor import Advisor
+from specsched.scheduler.board import steered
 from specsched.scheduler.canonical import write_canonical_line
 from specsched.scheduler.case import Case
 from specsched.scheduler.checks import check_request
@@ -37,6 +41,7 @@ from specsched.scheduler.remembering import Memory
 from specsched.scheduler.resume import ResumeLimits, execute_resumed
 from specsched.scheduler.running import Running, until
 from specsched.scheduler.snapshot import Snapshot
+from specsched.scheduler.steering import Steering
 from specsched.scheduler.summary import unserved
 from specsched.scheduler.terms import noise_seed, seconds_left, tokens_of, within
 from specsched.telemetry.base import Meter, NullMeter
@@ -63,6 +68,8 @@ class Parts:
     capture: Sink[CapturedCompletion] = field(default_factory=NullSink)
     tracer: Tracer = field(default_factory=NullTracer)
     store: Store = field(default_factory=NullStore)
+    feedback: ClassFeedback = field(default_factory=NullFeedback)
+    advice: Advice = field(default_factory=Advice)
     clock: Callable[[], float] = time.monotonic
     draw_seed: Callable[[], int] = lambda: secrets.randbits(64)
 
@@ -74,41 +81,22 @@ class Scheduler:
         self._parts = parts
         self._running = Running()
         self._logbook = Logbook(parts.sink)
-        self._snapshot = parts.snapshot
         self._observer = Observer(parts.snapshot.policy, parts.meter, self._logbook, parts.capture)
         self._memory = Memory(parts.snapshot.policy, parts.store)
+        self.steering = Steering(parts.snapshot, self._memory, self._observer, parts.dispatcher)
+        """What an operator may turn."""
+        self.advisor = Advisor(parts.advice, self._observer, parts.feedback)
+        """Takes what callers' own engines did."""
 
     @property
     def prompt_classes(self) -> tuple[str, ...]:
         """Classes that callers may name."""
-        return self._snapshot.prompt_classes
+        return self.steering.snapshot.prompt_classes
 
     @property
     def known_classes(self) -> tuple[str, ...]:
         """Classes that the classifier tells apart."""
         return self._parts.reader.prompt_classes
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """What requests that arrive now are decided under."""
-        return self._snapshot
-
-    @property
-    def learnt(self) -> tuple[Cell, ...]:
-        """All that the policies have learnt."""
-        return self._memory.cells
-
-    def adopt(self, snapshot: Snapshot, learnt: Sequence[Cell] | None = None) -> None:
-        """Decide under another snapshot from now on. Requests that run keep theirs, and what they do is learnt from.
-
-        Args:
-            snapshot: Takes the place of the one in force.
-            learnt: What its policy knows; None: all that is known. Nothing changes for a policy that stays.
-        """
-        if snapshot.policy is not self._snapshot.policy:
-            self._memory.hand_over(snapshot.policy, self.learnt if learnt is None else learnt)
-            self._observer.follow(snapshot.policy)
-        self._snapshot = snapshot
 
     def limit(self, limits: Limits) -> None:
         """Admit by other limits from now on."""
@@ -167,7 +155,9 @@ class Scheduler:
         """
         with self._parts.tracer.request(request) as span, self._parts.admission.enter(request):
             request, reading = await self._read(request, span)
-            return self._decide(request, reading, span, explain=True).decision
+            case = self._decide(request, reading, span, explain=True)
+        self.advisor.decided(case)
+        return case.decision
 
     async def generate(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
         """Yield the deltas of a completion, one per round, then its account.
@@ -189,8 +179,9 @@ class Scheduler:
                 case = self._decide(request, reading, span) if called else None
             account = Account(arrived, self._parts.clock())
             if case is None:
-                yield unserved(request, reading, account, self._snapshot.config_sha, aborted=aborted.is_set())
+                yield unserved(request, reading, account, self.steering.snapshot.config_sha, aborted=aborted.is_set())
                 return
+            self.steering.traffic[case.decision.prompt_class, case.decision.plan.draft_model] += 1
             if request.output.echo:
                 yield TextChunk(reading.text, ())
             self._parts.meter.dispatched(account.dispatched - arrived)
@@ -259,15 +250,16 @@ class Scheduler:
 
     def _decide(self, request: Request, reading: Reading, span: Span, *, explain: bool = False) -> Case:
         """Choose for the worker that would serve next, as busy as it is now: a request may have waited."""
-        snapshot = self._snapshot
+        snapshot = self.steering.snapshot
         worker, load = self._next_worker()
+        usable = self.steering.board.usable(worker.drafts)
         context = DecisionContext(
             class_probabilities=reading.class_probabilities,
             sampled=not request.sampling.greedy,
             coupled=request.sampling.coupled,
-            drafts=tuple(draft.id for draft in worker.drafts if draft.state == "active"),
+            drafts=usable,
             costs=worker.costs,
-            hint=request.speculation,
+            hint=steered(request.speculation, usable),
             running_rows=load.running_rows,
             prompt_tokens=len(reading.token_ids),
             expected_tokens=request.stopping.max_tokens,

@@ -15,6 +15,8 @@ class Snapshot:
     """Makes one of the same settings that has learnt nothing."""
     prompt_classes: tuple[str, ...]
     """Classes that callers may name."""
+    kind: str = ""
+    """Of the policy."""
     round_settings: str = ""
     """For the workers' round controllers; empty: their own."""
     disabled_drafts: frozenset[str] = frozenset()

@@ -15,6 +15,7 @@ from specsched.v1 import scheduler_pb2
 from specsched.wire.answer import completion_to_proto, text_chunk_to_proto
 from specsched.wire.fields import AnyRequest
 from specsched.wire.guard import current_caller
+from specsched.wire.outcome import outcome_from_proto
 from specsched.wire.plan import decision_to_proto, plan_to_proto
 from specsched.wire.request import request_from_proto
 from specsched.wire.rpc import Context
@@ -60,6 +61,16 @@ class SchedulerServicer:
             plan=plan_to_proto(decision.plan, scores=True),
         )
 
+    async def ReportOutcome(  # noqa: N802
+        self, message: scheduler_pb2.ReportOutcomeRequest, _context: Context
+    ) -> scheduler_pb2.ReportOutcomeResponse:
+        """Learn from a caller's own engine."""
+        drafts = {draft.id for draft in self._scheduler.worker().drafts}
+        told = outcome_from_proto(message, self._scheduler.prompt_classes, drafts)
+        sees = current_caller().sees
+        recorded = self._scheduler.advisor.report(told.request_id, told.rounds, told.prompt_class, sees)
+        return scheduler_pb2.ReportOutcomeResponse(recorded=recorded)
+
     async def Abort(  # noqa: N802
         self, message: scheduler_pb2.AbortRequest, _context: Context
     ) -> scheduler_pb2.AbortResponse:
@@ -74,7 +85,7 @@ class SchedulerServicer:
         worker = self._scheduler.worker()
         return scheduler_pb2.GetModelInfoResponse(
             target=model_to_proto(worker.target),
-            drafts=[model_to_proto(draft) for draft in worker.drafts],
+            drafts=[model_to_proto(draft) for draft in self._scheduler.steering.board.described(worker.drafts)],
             max_context_tokens=worker.max_context_tokens,
             vocab_size=worker.vocab_size,
             prompt_classes=self._scheduler.prompt_classes,

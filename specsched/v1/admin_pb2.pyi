@@ -73,23 +73,59 @@ class GetConfigResponse(_message.Message):
 
     YAML_FIELD_NUMBER: _builtins.int
     CONFIG_SHA_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
     yaml: _builtins.str
     """As YAML, secrets left out."""
     config_sha: _builtins.str
     """Its digest."""
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConfigVersion]:
+        """The last ones that were in force, the present one first."""
+
     def __init__(
         self,
         *,
         yaml: _builtins.str = ...,
         config_sha: _builtins.str = ...,
+        history: _abc.Iterable[Global___ConfigVersion] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_sha", b"config_sha", "yaml", b"yaml"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_sha", b"config_sha", "history", b"history", "yaml", b"yaml"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetConfigResponse: _TypeAlias = GetConfigResponse  # noqa: Y015
+
+@_typing.final
+class ConfigVersion(_message.Message):
+    """A configuration that is, or was, in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIG_SHA_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    AGE_SECONDS_FIELD_NUMBER: _builtins.int
+    config_sha: _builtins.str
+    """Its digest; RollbackConfig takes it."""
+    origin: _builtins.str
+    """start, file, call or rollback."""
+    age_seconds: _builtins.float
+    """Time since it was put in force."""
+    def __init__(
+        self,
+        *,
+        config_sha: _builtins.str = ...,
+        origin: _builtins.str = ...,
+        age_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_seconds", b"age_seconds", "config_sha", b"config_sha", "origin", b"origin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigVersion: _TypeAlias = ConfigVersion  # noqa: Y015
 
 @_typing.final
 class ReloadConfigRequest(_message.Message):
@@ -421,6 +457,93 @@ class ResetPolicyResponse(_message.Message):
 Global___ResetPolicyResponse: _TypeAlias = ResetPolicyResponse  # noqa: Y015
 
 @_typing.final
+class ExportPolicyRequest(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportPolicyRequest: _TypeAlias = ExportPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ExportPolicyResponse(_message.Message):
+    """The evidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JSON_FIELD_NUMBER: _builtins.int
+    json: _builtins.str
+    """As JSON."""
+    def __init__(
+        self,
+        *,
+        json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["json", b"json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportPolicyResponse: _TypeAlias = ExportPolicyResponse  # noqa: Y015
+
+@_typing.final
+class ImportPolicyRequest(_message.Message):
+    """Evidence to take up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JSON_FIELD_NUMBER: _builtins.int
+    REPLACE_FIELD_NUMBER: _builtins.int
+    json: _builtins.str
+    """As ExportPolicy gave it."""
+    replace: _builtins.bool
+    """Forget what is known; else the evidence is added to it."""
+    def __init__(
+        self,
+        *,
+        json: _builtins.str = ...,
+        replace: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["json", b"json", "replace", b"replace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportPolicyRequest: _TypeAlias = ImportPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ImportPolicyResponse(_message.Message):
+    """How much was taken up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CELLS_FIELD_NUMBER: _builtins.int
+    cells: _builtins.int
+    """Cells that were read."""
+    def __init__(
+        self,
+        *,
+        cells: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportPolicyResponse: _TypeAlias = ImportPolicyResponse  # noqa: Y015
+
+@_typing.final
 class ListDraftsRequest(_message.Message):
     """Nothing to say."""
 
@@ -444,6 +567,9 @@ class ListDraftsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DRAFTS_FIELD_NUMBER: _builtins.int
+    SPECULATION_ENABLED_FIELD_NUMBER: _builtins.int
+    speculation_enabled: _builtins.bool
+    """False while SetSpeculation has switched it off for all."""
     @_builtins.property
     def drafts(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ModelInfo]:
         """One per draft."""
@@ -452,10 +578,11 @@ class ListDraftsResponse(_message.Message):
         self,
         *,
         drafts: _abc.Iterable[_common_pb2.ModelInfo] | None = ...,
+        speculation_enabled: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drafts", b"drafts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drafts", b"drafts", "speculation_enabled", b"speculation_enabled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

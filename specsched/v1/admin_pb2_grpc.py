@@ -65,6 +65,16 @@ class AdminServiceStub:
                 request_serializer=specsched_dot_v1_dot_admin__pb2.ResetPolicyRequest.SerializeToString,
                 response_deserializer=specsched_dot_v1_dot_admin__pb2.ResetPolicyResponse.FromString,
                 _registered_method=True)
+        self.ExportPolicy = channel.unary_unary(
+                '/specsched.v1.AdminService/ExportPolicy',
+                request_serializer=specsched_dot_v1_dot_admin__pb2.ExportPolicyRequest.SerializeToString,
+                response_deserializer=specsched_dot_v1_dot_admin__pb2.ExportPolicyResponse.FromString,
+                _registered_method=True)
+        self.ImportPolicy = channel.unary_unary(
+                '/specsched.v1.AdminService/ImportPolicy',
+                request_serializer=specsched_dot_v1_dot_admin__pb2.ImportPolicyRequest.SerializeToString,
+                response_deserializer=specsched_dot_v1_dot_admin__pb2.ImportPolicyResponse.FromString,
+                _registered_method=True)
         self.ListDrafts = channel.unary_unary(
                 '/specsched.v1.AdminService/ListDrafts',
                 request_serializer=specsched_dot_v1_dot_admin__pb2.ListDraftsRequest.SerializeToString,
@@ -133,6 +143,20 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportPolicy(self, request, context):
+        """All evidence of the policy, to be kept or given to another service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportPolicy(self, request, context):
+        """Take evidence up that ExportPolicy gave.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDrafts(self, request, context):
         """The drafts, their memory and their state.
         """
@@ -193,6 +217,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ResetPolicy,
                     request_deserializer=specsched_dot_v1_dot_admin__pb2.ResetPolicyRequest.FromString,
                     response_serializer=specsched_dot_v1_dot_admin__pb2.ResetPolicyResponse.SerializeToString,
+            ),
+            'ExportPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportPolicy,
+                    request_deserializer=specsched_dot_v1_dot_admin__pb2.ExportPolicyRequest.FromString,
+                    response_serializer=specsched_dot_v1_dot_admin__pb2.ExportPolicyResponse.SerializeToString,
+            ),
+            'ImportPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportPolicy,
+                    request_deserializer=specsched_dot_v1_dot_admin__pb2.ImportPolicyRequest.FromString,
+                    response_serializer=specsched_dot_v1_dot_admin__pb2.ImportPolicyResponse.SerializeToString,
             ),
             'ListDrafts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDrafts,
@@ -378,6 +412,60 @@ class AdminService:
             '/specsched.v1.AdminService/ResetPolicy',
             specsched_dot_v1_dot_admin__pb2.ResetPolicyRequest.SerializeToString,
             specsched_dot_v1_dot_admin__pb2.ResetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/specsched.v1.AdminService/ExportPolicy',
+            specsched_dot_v1_dot_admin__pb2.ExportPolicyRequest.SerializeToString,
+            specsched_dot_v1_dot_admin__pb2.ExportPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/specsched.v1.AdminService/ImportPolicy',
+            specsched_dot_v1_dot_admin__pb2.ImportPolicyRequest.SerializeToString,
+            specsched_dot_v1_dot_admin__pb2.ImportPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,10 @@ class AdminServiceStub:
     """What the policy has learned."""
     ResetPolicy: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ResetPolicyRequest, _admin_pb2.ResetPolicyResponse]
     """Forget what the policy has learned."""
+    ExportPolicy: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ExportPolicyRequest, _admin_pb2.ExportPolicyResponse]
+    """All evidence of the policy, to be kept or given to another service."""
+    ImportPolicy: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ImportPolicyRequest, _admin_pb2.ImportPolicyResponse]
+    """Take evidence up that ExportPolicy gave."""
     ListDrafts: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListDraftsRequest, _admin_pb2.ListDraftsResponse]
     """The drafts, their memory and their state."""
     SetDraftState: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetDraftStateRequest, _admin_pb2.SetDraftStateResponse]
@@ -71,6 +75,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """What the policy has learned."""
     ResetPolicy: _aio.UnaryUnaryMultiCallable[_admin_pb2.ResetPolicyRequest, _admin_pb2.ResetPolicyResponse]  # type: ignore[assignment]
     """Forget what the policy has learned."""
+    ExportPolicy: _aio.UnaryUnaryMultiCallable[_admin_pb2.ExportPolicyRequest, _admin_pb2.ExportPolicyResponse]  # type: ignore[assignment]
+    """All evidence of the policy, to be kept or given to another service."""
+    ImportPolicy: _aio.UnaryUnaryMultiCallable[_admin_pb2.ImportPolicyRequest, _admin_pb2.ImportPolicyResponse]  # type: ignore[assignment]
+    """Take evidence up that ExportPolicy gave."""
     ListDrafts: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListDraftsRequest, _admin_pb2.ListDraftsResponse]  # type: ignore[assignment]
     """The drafts, their memory and their state."""
     SetDraftState: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetDraftStateRequest, _admin_pb2.SetDraftStateResponse]  # type: ignore[assignment]
@@ -130,6 +138,22 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ResetPolicyResponse, _abc.Awaitable[_admin_pb2.ResetPolicyResponse]]:
         """Forget what the policy has learned."""
+
+    @_abc_1.abstractmethod
+    def ExportPolicy(
+        self,
+        request: _admin_pb2.ExportPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ExportPolicyResponse, _abc.Awaitable[_admin_pb2.ExportPolicyResponse]]:
+        """All evidence of the policy, to be kept or given to another service."""
+
+    @_abc_1.abstractmethod
+    def ImportPolicy(
+        self,
+        request: _admin_pb2.ImportPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ImportPolicyResponse, _abc.Awaitable[_admin_pb2.ImportPolicyResponse]]:
+        """Take evidence up that ExportPolicy gave."""
 
     @_abc_1.abstractmethod
     def ListDrafts(

@@ -29,7 +29,7 @@ def request_to_proto(request: Request) -> scheduler_pb2.GenerateRequest:
     Raises:
         InvalidRequest: a value that no message can hold.
     """
-    with _representable():
+    with representable():
         return _generate_request(request)
 
 
@@ -54,7 +54,7 @@ def _generate_request(request: Request) -> scheduler_pb2.GenerateRequest:
 
 def decide_request_to_proto(request: Request) -> scheduler_pb2.DecideRequest:
     """Convert a call of Decide; raises as `request_to_proto` does."""
-    with _representable():
+    with representable():
         return _decide_request(request)
 
 
@@ -90,8 +90,8 @@ def decision_from_proto(message: scheduler_pb2.DecideResponse) -> Decision:
 
 
 @contextmanager
-def _representable() -> Iterator[None]:
-    """Numbers beyond the field's width and text that is no Unicode end here; protobuf says which."""
+def representable() -> Iterator[None]:
+    """Refuse what no message can hold, a number too wide or text that is no Unicode; protobuf says which."""
     try:
         yield
     except (ValueError, TypeError) as error:

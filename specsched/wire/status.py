@@ -19,6 +19,7 @@ from specsched.errors import (
     Overloaded,
     PermissionDenied,
     QuotaExceeded,
+    SetupError,
     SpecschedError,
     Unauthenticated,
     Unavailable,
@@ -91,6 +92,7 @@ _BY_REASON: Mapping[str, type[SpecschedError]] = {
 }
 _BY_CODE: Mapping[grpc.StatusCode, type[SpecschedError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.FAILED_PRECONDITION: SetupError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlinePassed,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
 }

@@ -25,8 +25,8 @@ def info_from_proto(message: worker_pb2.DescribeResponse) -> WorkerInfo:
     """Convert it back."""
     return WorkerInfo(
         worker_id=message.worker_id,
-        target=_model_from_proto(message.target),
-        drafts=tuple(_model_from_proto(draft) for draft in message.drafts),
+        target=model_from_proto(message.target),
+        drafts=tuple(model_from_proto(draft) for draft in message.drafts),
         vocab_size=message.vocab_size,
         max_context_tokens=message.max_context_tokens,
         max_rows=message.max_rows,
@@ -82,7 +82,8 @@ def load_from_proto(message: common_pb2.WorkerLoad) -> WorkerLoad:
     )
 
 
-def _model_from_proto(message: common_pb2.ModelInfo) -> ModelInfo:
+def model_from_proto(message: common_pb2.ModelInfo) -> ModelInfo:
+    """Convert it back."""
     return ModelInfo(
         id=message.id,
         kind=message.kind,

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +89,7 @@ async def scripted_service(
     drain_seconds: float = 5.0,
     policy: Policy | None = None,
     max_requests: int = 64,
+    beside: Callable[[Scheduler], Sequence[GrpcServer]] = lambda _scheduler: (),
 ) -> AsyncIterator[Served]:
     """Start everything; it serves once entered."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -98,7 +99,14 @@ async def scripted_service(
     server = GrpcServer(f"unix:{folder}/s.sock", max_message_bytes=2**20)
     async with launcher, dispatcher.connect(launcher.addresses):
         running = asyncio.create_task(
-            run_server(server, scheduler, dispatcher, drain_seconds=drain_seconds, failed=launcher.failed)
+            run_server(
+                server,
+                scheduler,
+                dispatcher,
+                drain_seconds=drain_seconds,
+                failed=launcher.failed,
+                beside=beside(scheduler),
+            )
         )
         async with Client(server.address) as client:
             try:

@@ -38,10 +38,10 @@ async def completion(scheduler, name="r"):
 async def test_a_request_that_runs_keeps_what_it_began_with():
     dispatcher = FakeDispatcher(rounds(3))
     scheduler = scheduler_over(dispatcher)
-    scheduler.adopt(snapshot_of(FixedPolicy("draft", 2), round_settings="old", config_sha="old"))
+    scheduler.steering.adopt(snapshot_of(FixedPolicy("draft", 2), round_settings="old", config_sha="old"))
     async with aclosing(scheduler.generate(ask("a"))) as answers:
         await anext(answers)
-        scheduler.adopt(snapshot_of(PlainPolicy(), round_settings="new", config_sha="new"))
+        scheduler.steering.adopt(snapshot_of(PlainPolicy(), round_settings="new", config_sha="new"))
         account = [answer async for answer in answers][-1]
     assert (account.decision.config_sha, account.decision.plan.policy) == ("old", "fixed")
     later = await completion(scheduler, "b")
@@ -52,39 +52,39 @@ async def test_a_request_that_runs_keeps_what_it_began_with():
 async def test_other_settings_take_up_what_was_learnt_and_go_on_learning():
     scheduler = scheduler_over(FakeDispatcher(rounds(4)), policy=adaptive())
     await completion(scheduler, "a")
-    before = scheduler.learnt
-    scheduler.adopt(snapshot_of(adaptive(max_gamma=4, prior_strength=2.0)))
-    assert set(scheduler.learnt) == {cell for cell in before if cell.position <= 4} != set()
-    before = scheduler.learnt
+    before = scheduler.steering.learnt
+    scheduler.steering.adopt(snapshot_of(adaptive(max_gamma=4, prior_strength=2.0)))
+    assert set(scheduler.steering.learnt) == {cell for cell in before if cell.position <= 4} != set()
+    before = scheduler.steering.learnt
     await completion(scheduler, "b")
-    assert sum(cell.accepted for cell in scheduler.learnt) > sum(cell.accepted for cell in before)
+    assert sum(cell.accepted for cell in scheduler.steering.learnt) > sum(cell.accepted for cell in before)
 
 
 async def test_rounds_of_running_requests_teach_the_policy_that_came_after():
     scheduler = scheduler_over(FakeDispatcher(rounds(4)), policy=adaptive())
     async with aclosing(scheduler.generate(ask("a"))) as answers:
         await anext(answers)
-        after_one = scheduler.learnt
-        scheduler.adopt(snapshot_of(adaptive()))
+        after_one = scheduler.steering.learnt
+        scheduler.steering.adopt(snapshot_of(adaptive()))
         _ = [answer async for answer in answers]
-    assert sum(c.accepted for c in scheduler.learnt) > 2 * sum(c.accepted for c in after_one)
+    assert sum(c.accepted for c in scheduler.steering.learnt) > 2 * sum(c.accepted for c in after_one)
 
 
 async def test_what_was_learnt_outlives_a_policy_that_learns_nothing():
     scheduler = scheduler_over(FakeDispatcher(rounds(4)), policy=adaptive())
     await completion(scheduler, "a")
-    before = scheduler.learnt
-    scheduler.adopt(snapshot_of(PlainPolicy()))
-    assert scheduler.learnt == before
-    scheduler.adopt(snapshot_of(adaptive()))
-    assert scheduler.learnt == before
+    before = scheduler.steering.learnt
+    scheduler.steering.adopt(snapshot_of(PlainPolicy()))
+    assert scheduler.steering.learnt == before
+    scheduler.steering.adopt(snapshot_of(adaptive()))
+    assert scheduler.steering.learnt == before
 
 
 async def test_a_policy_that_stays_is_left_alone():
     policy = adaptive()
     scheduler = scheduler_over(FakeDispatcher(rounds(4)), policy=policy)
     await completion(scheduler, "a")
-    before = scheduler.learnt
-    scheduler.adopt(replace(scheduler.snapshot, config_sha="other"))
-    assert scheduler.learnt == before
+    before = scheduler.steering.learnt
+    scheduler.steering.adopt(replace(scheduler.steering.snapshot, config_sha="other"))
+    assert scheduler.steering.learnt == before
     assert (await completion(scheduler, "b")).decision.config_sha == "other"

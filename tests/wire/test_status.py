@@ -20,6 +20,7 @@ from specsched.errors import (
     PermissionDenied,
     PoolError,
     QuotaExceeded,
+    SetupError,
     SpecschedError,
     Unauthenticated,
     Unavailable,
@@ -47,12 +48,14 @@ RETURNING = [
 ]
 THE_SERVERS_OWN = [
     SpecschedError("broken"),
+    CallFailed("broken"),
+]
+THE_OPERATORS = [
     ConfigError("broken"),
     PoolError("broken"),
     UnsupportedModel("broken"),
     VocabularyMismatch("broken"),
     AddressInUse("broken"),
-    CallFailed("broken"),
 ]
 
 
@@ -79,13 +82,21 @@ def test_what_is_the_servers_own_is_a_failed_call_with_its_message(error: Specsc
     assert (type(back), str(back)) == (CallFailed, "broken")
 
 
+@pytest.mark.parametrize("error", THE_OPERATORS, ids=lambda error: type(error).__name__)
+def test_what_an_operator_must_mend_comes_back_as_that(error: SpecschedError) -> None:
+    back = error_of(received(error))
+    assert (type(back), str(back)) == (SetupError, "broken")
+
+
 def test_a_lost_worker_is_worth_another_try() -> None:
     back = error_of(received(WorkerLost("the worker died")))
     assert (type(back), str(back), back.retry_after_seconds) == (Unavailable, "the worker died", 1.0)
 
 
 def test_no_error_was_forgotten_here() -> None:
-    seen = {type(error) for error, _ in RETURNING} | {type(error) for error in THE_SERVERS_OWN} | {WorkerLost}
+    seen = {type(error) for error in (*(each for each, _ in RETURNING), *THE_SERVERS_OWN, *THE_OPERATORS)} | {
+        WorkerLost
+    }
     bases = {errors.RequestError, errors.CapacityError, errors.SetupError}
     kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SpecschedError)}
     assert kinds == seen | bases

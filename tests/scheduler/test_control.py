@@ -1,0 +1,78 @@
+"""What an operator may ask of a scheduler: the table of arms, forgetting, evidence from elsewhere."""
+
+from dataclasses import replace
+
+import pytest
+
+from specsched.dispatch.fake import FAKE_WORKER, FakeDispatcher
+from specsched.errors import InvalidRequest
+from specsched.policy.adaptive import AdaptivePolicy
+from specsched.policy.settings import PolicySettings
+from specsched.records import Chunk, CostGrid, CostPoint, DraftCost, FinishReason, RoundRecord, Sampling
+from specsched.scheduler.control import Control
+from tests.helpers.service import ask, scheduler_over, snapshot_of
+
+CLASSES = ("chat", "code")
+STEPS = (CostPoint(1, 64, 0.001), CostPoint(8, 64, 0.002))
+COSTS = CostGrid(1, (CostPoint(1, 64, 0.01), CostPoint(9, 64, 0.012)), (DraftCost("draft", 0.0005, STEPS),))
+WORKER = replace(FAKE_WORKER, costs=COSTS, drafts=FAKE_WORKER.drafts[:1])
+
+
+def script(_job):
+    for index in range(20):
+        finish = FinishReason.LENGTH if index == 19 else None
+        yield Chunk((9, 10, 11), (), RoundRecord("draft", 2, 2, 1, 0.002, 0.01, planned_gamma=2), finish)
+
+
+def fresh():
+    return AdaptivePolicy(PolicySettings(max_gamma=4), CLASSES, 0)
+
+
+@pytest.fixture
+async def control():
+    """A service that has served one greedy and one sampled request of class code."""
+    scheduler = scheduler_over(FakeDispatcher(script, workers=(WORKER,)))
+    scheduler.steering.adopt(replace(snapshot_of(fresh(), prompt_classes=CLASSES), make_policy=fresh, kind="adaptive"))
+    for name, sampling in (("a", Sampling(temperature=0.0)), ("b", Sampling())):
+        async for _ in scheduler.generate(ask(name, prompt_class="code", sampling=sampling)):
+            pass
+    return Control(scheduler, ["draft"])
+
+
+async def test_the_table_tells_what_is_known_of_every_arm_that_was_seen(control):
+    view = await control.policy()
+    assert view.policy == "adaptive"
+    greedy, sampled = view.rows
+    assert [(row.prompt_class, row.draft_model, row.mode) for row in view.rows] == [
+        ("code", "draft", "greedy"),
+        ("code", "draft", "sampled"),
+    ]
+    assert 10 < greedy.rounds <= 20  # rounds of one request count for less than rounds of several
+    assert greedy.hazards[0].mean > 0.8
+    assert greedy.goodput_tokens_per_second > 1 / COSTS.verify[0].seconds
+    assert 0 < greedy.traffic_share <= 1
+    assert sampled.rounds > 0
+
+
+async def test_looking_changes_nothing(control):
+    before = control.learnt()
+    first, second = await control.policy(), await control.policy()
+    assert (first, control.learnt()) == (second, before)
+
+
+async def test_forgetting_is_by_class_and_draft(control):
+    known = len(control.learnt())
+    assert control.forget("chat", None) == 0
+    assert control.forget(None, "draft") == known
+    assert control.learnt() == ()
+    with pytest.raises(InvalidRequest) as caught:
+        control.forget("poetry", "nobody")
+    assert {violation.field for violation in caught.value.violations} == {"prompt_class", "draft_model"}
+
+
+async def test_evidence_from_elsewhere_is_added_or_takes_the_place(control):
+    cells = control.learnt()
+    control.learn(cells, replace_all=False)
+    assert sum(c.accepted for c in control.learnt()) == pytest.approx(2 * sum(c.accepted for c in cells))
+    control.learn(cells, replace_all=True)
+    assert control.learnt() == cells
