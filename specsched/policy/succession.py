@@ -7,7 +7,7 @@ be told nothing. While two settings are in force each controller sees its own ro
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from specsched.policy.base import Arm, Heir, RoundController, RowView
+from specsched.policy.base import Arm, Guarded, Heir, RoundController, RowView
 from specsched.records import Plan, RoundRecord
 
 MakeController = Callable[[str], RoundController]
@@ -31,6 +31,18 @@ class Succession:
         self._newest = ""
         self._reigns = {"": _Reign(make(""))}
         self._of_row: dict[str, _Reign] = {}
+        self._vetoes_before = 0
+
+    @property
+    def credit(self) -> float:
+        """The newest controller's account, in tokens; 0 where it keeps none."""
+        newest = self._reigns[self._newest].controller
+        return newest.credit if isinstance(newest, Guarded) else 0.0
+
+    @property
+    def vetoes(self) -> int:
+        """Rounds in which any controller's account forbade speculation."""
+        return self._vetoes_before + sum(_vetoes(reign.controller) for reign in self._reigns.values())
 
     def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:
         """Take a row with its plan, under its plan's settings."""
@@ -71,4 +83,8 @@ class Succession:
 
     def _retire(self) -> None:
         for settings in [each for each, reign in self._reigns.items() if not reign.rows and each != self._newest]:
-            del self._reigns[settings]
+            self._vetoes_before += _vetoes(self._reigns.pop(settings).controller)
+
+
+def _vetoes(controller: RoundController) -> int:
+    return controller.vetoes if isinstance(controller, Guarded) else 0

@@ -108,3 +108,21 @@ def test_any_order_of_beginnings_and_ends_leaves_no_row_behind(steps):
         court.succession.end(name)
     assert not any(each.rows for each in court.made)
     assert len(court.succession._reigns) == 1
+
+
+class Keeping(Noting):
+    """Keeps an account as well."""
+
+    credit = 7.0
+    vetoes = 2
+
+
+def test_the_account_is_the_newest_s_and_vetoes_are_everybody_s():
+    succession = Succession(Keeping)
+    assert (succession.credit, succession.vetoes) == (7.0, 2)
+    succession.begin("a", Plan(round_settings="x"), sampled=False)  # nobody follows the first any more
+    succession.begin("b", Plan(round_settings="y"), sampled=False)
+    assert succession.vetoes == 6
+    succession.end("a")
+    assert succession.vetoes == 6
+    assert (Succession(Noting).credit, Succession(Noting).vetoes) == (0.0, 0)
