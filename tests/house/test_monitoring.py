@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from specsched.cli.security import security_of
 from specsched.config.load import load_config
 from specsched.telemetry.metrics import SchedulerMetrics
 from specsched.telemetry.service_metrics import (
@@ -106,6 +107,7 @@ def test_the_composed_scheduler_can_be_configured_so():
     config = load_config(DOCKER / "specsched.yaml", {})
     assert config.workers.addresses == ("worker:50081",)
     assert config.telemetry.metrics_address == "0.0.0.0:9464"
+    assert security_of(config).certificates is None  # it refuses ports that are open by accident
 
 
 def test_the_services_of_compose_fit_together():
