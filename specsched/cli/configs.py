@@ -24,10 +24,12 @@ def check(
 ) -> None:
     """Check a configuration and the pool that it names, as the service would at start; exits 2 on the first error."""
     from specsched.cli.options import configuration, manifest_of
+    from specsched.cli.security import security_of
     from specsched.cli.wiring import make_classifier, make_snapshot
     from specsched.pool.manifest import load_pool
 
     config = configuration(file)
+    security_of(config)
     pool = load_pool(manifest_of(config))
     make_snapshot(config, pool, make_classifier(config, pool).classes)
     if as_json:

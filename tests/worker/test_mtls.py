@@ -1,0 +1,65 @@
+"""Scheduler and worker over TCP: each shows the other its certificate, or nothing is said."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import trustme
+
+from specsched.dispatch.grpc import GrpcDispatcher
+from specsched.engine.fake import ScriptedEngine
+from specsched.engine.thread import EngineThread
+from specsched.records import Job, Plan, Sampling
+from specsched.v1 import worker_pb2
+from specsched.wire.serving import GrpcServer
+from specsched.wire.tls import ServerCertificates, TlsFiles, channel_credentials
+from specsched.worker.servicer import WorkerServicer
+
+
+def issue(folder, name, authority, host):
+    """Write a certificate, its key, and the authority's certificate."""
+    issued, files = authority.issue_cert(host), TlsFiles(*(folder / f"{name}.{end}" for end in ("pem", "key", "ca")))
+    issued.cert_chain_pems[0].write_to_path(files.certificate)
+    issued.private_key_pem.write_to_path(files.key)
+    authority.cert_pem.write_to_path(files.ca)
+    return files
+
+
+@asynccontextmanager
+async def remote_worker(files):
+    """A scripted worker on a TCP port."""
+    thread = EngineThread(lambda: ScriptedEngine(worker_id="remote"))
+    server = GrpcServer("localhost:0", max_message_bytes=2**20, certificates=ServerCertificates(files))
+    server.add(worker_pb2.DESCRIPTOR.services_by_name["WorkerService"], WorkerServicer(thread))
+    await server.start()
+    await thread.start()
+    await server.set_serving(serving=True)
+    try:
+        yield server.address
+    finally:
+        await server.stop(0)
+        await thread.stop()
+
+
+async def test_a_remote_worker_serves_a_scheduler_that_its_authority_vouches_for(tmp_path):
+    nodes = trustme.CA()
+    scheduler = channel_credentials(issue(tmp_path, "scheduler", nodes, "scheduler"))
+    async with remote_worker(issue(tmp_path, "worker", nodes, "localhost")) as address:
+        dispatcher = GrpcDispatcher(credentials=scheduler)
+        async with dispatcher.connect((address,)), asyncio.timeout(20):
+            await dispatcher.ready()
+            job = Job("r", (20, 21), Sampling(temperature=0.0), Plan("draft", 2), 0, max_tokens=9)
+            chunks = [chunk async for chunk in dispatcher.execute(job)]
+    assert sum(len(chunk.token_ids) for chunk in chunks) == 9
+
+
+async def test_a_stranger_and_a_plain_connection_are_told_nothing(tmp_path):
+    nodes, others = trustme.CA(), trustme.CA()
+    files = issue(tmp_path, "worker", nodes, "localhost")
+    stranger = issue(tmp_path, "stranger", others, "scheduler")
+    lied = channel_credentials(TlsFiles(stranger.certificate, stranger.key, files.ca))
+    async with remote_worker(files) as address:
+        for credentials in (lied, None):
+            dispatcher = GrpcDispatcher(credentials=credentials)
+            async with dispatcher.connect((address,)):
+                await asyncio.sleep(0.5)
+                assert dispatcher.workers() == []
