@@ -2,7 +2,9 @@
 
 import asyncio
 import dataclasses
+from typing import TYPE_CHECKING
 
+from specsched.cli.access import CaOption, TokenOption, access_of
 from specsched.cli.asking import (
     CautiousOption,
     ClassOption,
@@ -21,12 +23,17 @@ from specsched.cli.output import console, errors, one_line_errors, print_json, p
 from specsched.config.tree import Config
 from specsched.records import Decision, Request, Sampling, SpeculationHint
 
+if TYPE_CHECKING:
+    from specsched.client.channel import Access
+
 
 @one_line_errors
 def decide(
     prompt: PromptArgument,
     *,
     address: AddressOption = None,
+    token_file: TokenOption = None,
+    ca: CaOption = None,
     config: ConfigOption = None,
     pool: PoolOption = None,
     max_tokens: MaxTokensOption = 256,
@@ -54,15 +61,15 @@ def decide(
         prompt_class=prompt_class,
         hint=SpeculationHint(plain, draft, gamma, disable_exploration=no_exploration),
     )
-    decision = asyncio.run(_decide(request, address, settings))
+    decision = asyncio.run(_decide(request, address, settings, access_of(token_file, ca)))
     print_json(dataclasses.asdict(decision)) if as_json else _show(decision)
 
 
-async def _decide(request: Request, address: str | None, config: Config) -> Decision:
+async def _decide(request: Request, address: str | None, config: Config, access: "Access") -> Decision:
     from specsched.cli.service import service_at
 
     with errors.status("connecting" if address else "loading models") as status:
-        async with service_at(address, config, status.update) as service:
+        async with service_at(address, config, status.update, access) as service:
             return await service.decide(request)
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from specsched.cli.operating import ADMIN_ADDRESS, AdminOption, TokenOption, ask
+from specsched.cli.access import TokenOption
+from specsched.cli.operating import ADMIN_ADDRESS, AdminOption, ask
 from specsched.cli.options import JsonOption
 from specsched.cli.output import console, one_line_errors, print_json, print_table
 

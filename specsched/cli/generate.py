@@ -3,10 +3,11 @@
 import asyncio
 import dataclasses
 from contextlib import aclosing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from specsched.cli.access import CaOption, TokenOption, access_of
 from specsched.cli.asking import (
     CautiousOption,
     ClassOption,
@@ -25,12 +26,17 @@ from specsched.cli.output import console, errors, one_line_errors, print_json
 from specsched.config.tree import Config
 from specsched.records import Completion, Request, Sampling, SpeculationHint, SpeculationMetrics
 
+if TYPE_CHECKING:
+    from specsched.client.channel import Access
+
 
 @one_line_errors
 def generate(
     prompt: PromptArgument,
     *,
     address: AddressOption = None,
+    token_file: TokenOption = None,
+    ca: CaOption = None,
     config: ConfigOption = None,
     pool: PoolOption = None,
     max_tokens: MaxTokensOption = 128,
@@ -62,19 +68,21 @@ def generate(
         hint=SpeculationHint(plain, draft, gamma, disable_exploration=no_exploration),
         stop=tuple(stop or ()),
     )
-    completion = asyncio.run(_generate(request, address, settings, quiet=as_json))
+    completion = asyncio.run(_generate(request, address, settings, access_of(token_file, ca), quiet=as_json))
     if as_json:
         print_json(dataclasses.asdict(completion))
     else:
         console.print(_account(completion), style="dim", highlight=False)
 
 
-async def _generate(request: Request, address: str | None, config: Config, *, quiet: bool) -> Completion:
+async def _generate(
+    request: Request, address: str | None, config: Config, access: "Access", *, quiet: bool
+) -> Completion:
     from specsched.cli.service import service_at
 
     with errors.status("connecting" if address else "loading models") as status:
         async with (
-            service_at(address, config, status.update) as service,
+            service_at(address, config, status.update, access) as service,
             aclosing(service.generate(request)) as answers,
         ):
             async for answer in answers:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from specsched.cli.environment import apply, compute_environment
 from specsched.cli.options import manifest_of
@@ -11,6 +11,9 @@ from specsched.records import Completion, Decision, Request, TextChunk
 from specsched.scheduler.scheduler import Scheduler
 from specsched.wire.caller import decide_request_to_proto, request_to_proto
 from specsched.wire.request import request_from_proto
+
+if TYPE_CHECKING:
+    from specsched.client.channel import Access
 
 
 class Service(Protocol):
@@ -41,7 +44,10 @@ class _Checked:
 
 @asynccontextmanager
 async def service_at(
-    address: str | None, config: Config, progress: Callable[[str], None] = lambda _stage: None
+    address: str | None,
+    config: Config,
+    progress: Callable[[str], None] = lambda _stage: None,
+    access: "Access | None" = None,
 ) -> AsyncIterator[Service]:
     """Connect to a server, or load the models into this process.
 
@@ -49,14 +55,16 @@ async def service_at(
         address: The server's; None loads the models here.
         config: For the engine here.
         progress: Told what is loaded next.
+        access: What the server is shown.
 
     Raises:
         SetupError: the pool cannot be used.
     """
     if address is not None:
         from specsched.client import Client
+        from specsched.client.channel import NOBODY
 
-        async with Client(address) as client:
+        async with Client(address, access=access or NOBODY) as client:
             yield client
         return
     async with _local(config, progress) as local:
