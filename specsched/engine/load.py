@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from specsched.engine.drafts import Drafts, LoadedDraft, unknown_draft
 from specsched.engine.engine import Engine
+from specsched.engine.int8 import int8_is_offered, quantize_linears
 from specsched.engine.layout import LAYOUT
 from specsched.engine.memory import check_target_fits, needed_bytes
 from specsched.engine.model import LanguageModel
@@ -123,20 +124,31 @@ def load_draft(pool: Pool, settings: EngineSettings, vocab_size: int, name: str)
 
 
 def load_network(spec: ModelSpec) -> PreTrainedModel:
-    """Load a causal language model from its folder, in the manifest's dtype.
+    """Load a causal language model from its folder, in the manifest's dtype and quantization.
 
     Raises:
         PoolError: one line that names the model and what is wrong with it.
     """
     assert spec.path is not None, "only models have weights"
-    if spec.quantization != "none":
-        raise PoolError(f"{spec.id}: quantization {spec.quantization} is not offered yet")
+    if spec.quantization == "int8":
+        _check_int8(spec)
     try:
         dtype = getattr(torch, spec.dtype)
-        return AutoModelForCausalLM.from_pretrained(spec.path, dtype=dtype, local_files_only=True).eval()  # type: ignore[no-any-return]
+        network: PreTrainedModel = AutoModelForCausalLM.from_pretrained(spec.path, dtype=dtype, local_files_only=True)
     except Exception as error:  # transformers, safetensors and torch each raise their own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PoolError(f"{spec.id}: cannot load {spec.path}: {reason}") from error
+    if spec.quantization == "int8":
+        quantize_linears(network)
+    network.eval()
+    return network
+
+
+def _check_int8(spec: ModelSpec) -> None:
+    if spec.dtype != "float32":
+        raise PoolError(f"{spec.id}: quantization int8 computes in dtype float32, not {spec.dtype}")
+    if not int8_is_offered():
+        raise PoolError(f"{spec.id}: quantization int8 needs an x86 CPU with AVX2 and a PyTorch with FBGEMM")
 
 
 def _load_draft(spec: ModelSpec, pool: Pool, settings: EngineSettings, vocab_size: int) -> LoadedDraft:

@@ -7,6 +7,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from specsched.engine.attention import NAME, causal_mask
+from specsched.engine.int8 import packed_bytes, packed_parameters
 from specsched.engine.kv import KVRow, RaggedKV, Window
 from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.layout import lay_out_by_column
@@ -59,11 +60,11 @@ class LanguageModel:
 
     def memory_bytes(self) -> int:
         """Bytes of the weights."""
-        return int(self._network.get_memory_footprint())
+        return int(self._network.get_memory_footprint()) + packed_bytes(self._network)
 
     def num_parameters(self) -> int:
         """Weights, tied ones counted once."""
-        return int(self._network.num_parameters())
+        return int(self._network.num_parameters()) + packed_parameters(self._network)
 
     @torch.inference_mode()
     def forward(self, rows: Sequence[KVRow], tokens: Sequence[Sequence[int]], *, keep_last: bool = False) -> Tensor:

@@ -102,9 +102,9 @@ def _other_vocabulary(folder):
     path.write_text(json.dumps(tree))
 
 
-def _quantised(folder):
+def _quantised_in_half(folder):
     path = folder / "pool.yaml"
-    path.write_text(path.read_text().replace("dtype: float32", "quantization: int8"))
+    path.write_text(path.read_text().replace("dtype: float32", "dtype: bfloat16\n  quantization: int8"))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def _quantised(folder):
         (lambda folder: (folder / "pool.yaml").write_text("target: ["), "no valid YAML"),
         (lambda folder: (folder / "pool.yaml").unlink(), "No such file"),
         (_other_vocabulary, "draft"),
-        (_quantised, "quantization int8 is not offered yet"),
+        (_quantised_in_half, "quantization int8 computes in dtype float32, not bfloat16"),
     ],
 )
 def test_a_broken_pool_is_one_line(tiny_pool, tmp_path, breakage, said):
