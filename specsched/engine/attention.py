@@ -15,7 +15,7 @@ NAME = "specsched"
 
 
 def ragged_attention(
-    module: nn.Module,
+    module: nn.Module | None,
     query: Tensor,
     key: Tensor,
     value: Tensor,

@@ -11,7 +11,7 @@ here, and a PyTorch without these operators is refused at load.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -44,7 +44,7 @@ class Int8Linear(nn.Module):
         self.register_buffer("bias", None if bias is None else bias.detach().clone())
 
     @property
-    def packed_bytes(self) -> int:
+    def memory_bytes(self) -> int:
         """Bytes of the packed weights, which are no parameter of the module."""
         return self.out_features * (self.in_features + 8)
 
@@ -52,6 +52,13 @@ class Int8Linear(nn.Module):
     def num_parameters(self) -> int:
         """Weights and biases."""
         return self.out_features * (self.in_features + (self.bias is not None))
+
+    def weights(self) -> Tensor:
+        """Return the weights as they are multiplied, [out, in] float32; quantizing them again changes nothing."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            quantized, _ = torch.ops.quantized.linear_unpack(self._packed)
+            return quantized.dequantize()  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply, [..., in] → [..., out]."""
@@ -84,9 +91,17 @@ def quantize_linears(network: nn.Module) -> None:
             setattr(parent, name, made[child])
 
 
+def fuse_packed(layers: Sequence[Int8Linear]) -> Int8Linear:
+    """Make one layer of several that read the same input: each output keeps its weights and its scale."""
+    if len(layers) == 1:
+        return layers[0]
+    biases = [layer.bias for layer in layers if layer.bias is not None]
+    return Int8Linear(torch.cat([layer.weights() for layer in layers]), torch.cat(biases) if biases else None)
+
+
 def packed_bytes(network: nn.Module) -> int:
     """Bytes of all packed weights."""
-    return sum(layer.packed_bytes for layer in _packed_layers(network))
+    return sum(layer.memory_bytes for layer in _packed_layers(network))
 
 
 def packed_parameters(network: PreTrainedModel) -> int:

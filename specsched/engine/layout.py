@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-LAYOUT = "by column"
+LAYOUT = "by column, prepacked from two rows on"
 """Sums round by the order of storage: part of what makes two workers' numbers equal."""
 
 

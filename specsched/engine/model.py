@@ -1,20 +1,60 @@
 """A causal language model over ragged rows: the models are transformers', the batching is ours."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import Cache, PreTrainedModel
 
 from specsched.engine.attention import NAME, causal_mask
 from specsched.engine.int8 import packed_bytes, packed_parameters
 from specsched.engine.kv import KVRow, RaggedKV, Window
 from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.layout import lay_out_by_column
+from specsched.engine.lean import Masks, lean_decoder
 from specsched.engine.support import check_supported
 
 CATCH_UP_TOKENS = 512
 """Longest stretch of tokens that one forward takes in."""
+
+
+class Decoder(Protocol):
+    """A network's forward over ragged rows; `LeanDecoder` has its contract."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the weights."""
+        ...
+
+    def __call__(self, ids: Tensor, positions: Tensor, masks: Masks, kv: Cache, *, end: int, keep_last: bool) -> Tensor:
+        """Return logits, [B, q or 1, V]."""
+
+
+class TransformersDecoder:
+    """Any network, through its own code."""
+
+    def __init__(self, network: PreTrainedModel) -> None:
+        lay_out_by_column(network)
+        self._network = network
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the weights, packed ones included."""
+        return int(self._network.get_memory_footprint()) + packed_bytes(self._network)
+
+    def __call__(self, ids: Tensor, positions: Tensor, masks: Masks, kv: Cache, *, end: int, keep_last: bool) -> Tensor:
+        """Return logits, [B, q or 1, V]."""
+        del end
+        out = self._network(
+            input_ids=ids,
+            attention_mask=masks,
+            position_ids=positions,
+            past_key_values=kv,
+            use_cache=True,
+            logits_to_keep=1 if keep_last else 0,
+        )
+        return cast("Tensor", out.logits)
 
 
 class LanguageModel:
@@ -48,23 +88,24 @@ class LanguageModel:
             network._supports_sdpa or getattr(config, "attn_logit_softcapping", None)  # noqa: SLF001 - transformers' flag
         )
         network.set_attn_implementation(NAME if self._own_attention else "eager")
-        lay_out_by_column(network)
+        self._parameters = int(network.num_parameters()) + packed_parameters(network)
         self.id = model_id
         self.vocab_size = vocab_size or config.vocab_size
         self.max_context_tokens: int = config.max_position_embeddings
         self.device: torch.device = network.device
         self.dtype: torch.dtype = network.dtype
-        self._network = network.eval()
+        lean = lean_decoder(network.eval())
+        self._decode: Decoder = lean or TransformersDecoder(network)
         self._windows = _sliding_windows(config)
         self.kv = make_kv(config.num_hidden_layers, max_rows)
 
     def memory_bytes(self) -> int:
         """Bytes of the weights."""
-        return int(self._network.get_memory_footprint()) + packed_bytes(self._network)
+        return self._decode.memory_bytes
 
     def num_parameters(self) -> int:
         """Weights, tied ones counted once."""
-        return int(self._network.num_parameters()) + packed_parameters(self._network)
+        return self._parameters
 
     @torch.inference_mode()
     def forward(self, rows: Sequence[KVRow], tokens: Sequence[Sequence[int]], *, keep_last: bool = False) -> Tensor:
@@ -82,15 +123,10 @@ class LanguageModel:
         width = max(map(len, tokens))
         window = self.kv.prepare(rows, width, self.device)
         ids = torch.tensor([[*row, *([0] * (width - len(row)))] for row in tokens], device=self.device)  # [B, q]
-        out = self._network(
-            input_ids=ids,
-            attention_mask=self._mask(window),
-            position_ids=window.positions.clamp(max=self.max_context_tokens - 1),
-            past_key_values=self.kv,
-            use_cache=True,
-            logits_to_keep=1 if keep_last else 0,
-        )
-        return _fit(out.logits.float(), self.vocab_size)
+        end = min(window.end, self.max_context_tokens)
+        positions = window.positions.clamp(max=self.max_context_tokens - 1)
+        logits = self._decode(ids, positions, self._mask(window), self.kv, end=end, keep_last=keep_last)
+        return _fit(logits.float(), self.vocab_size)
 
     def catch_up(self, rows: Sequence[KVRow], tokens: Sequence[Sequence[int]]) -> Tensor:
         """Take in tokens that rows have fallen behind by, in stretches, and lengthen the rows.

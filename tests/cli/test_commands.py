@@ -104,7 +104,7 @@ def _other_vocabulary(folder):
 
 def _quantised_in_half(folder):
     path = folder / "pool.yaml"
-    path.write_text(path.read_text().replace("dtype: float32", "dtype: bfloat16\n  quantization: int8"))
+    path.write_text(path.read_text().replace("dtype: float32", "dtype: bfloat16, quantization: int8"))
 
 
 @pytest.mark.parametrize(

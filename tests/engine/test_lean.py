@@ -1,0 +1,70 @@
+from copy import deepcopy
+
+import pytest
+import torch
+
+from specsched.engine.int8 import int8_is_offered, quantize_linears
+from specsched.engine.lean import KINDS, LeanDecoder, lean_decoder
+from specsched.engine.linear import PREPACKED_WEIGHTS, FloatLinear
+from specsched.engine.model import LanguageModel, TransformersDecoder
+from tests.helpers.tiny import ARCHITECTURES, tiny_network
+
+
+def logits_of(model: LanguageModel) -> list[torch.Tensor]:
+    """Prefill of two ragged rows, a ragged round, a step of one row."""
+    first, second = model.kv.open(), model.kv.open()
+    out = [model.catch_up([first, second], [[1, 2, 3, 4, 5, 6, 7, 8, 9], [7, 8]])]
+    ragged = model.forward([first, second], [[4, 5, 6], [9]])
+    out += [ragged[0], ragged[1, :1], model.forward([first], [[11]])]
+    return out
+
+
+def both(network) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    lean, plain = (LanguageModel(deepcopy(network), "m", max_rows=2) for _ in range(2))
+    assert isinstance(lean._decode, LeanDecoder)
+    copy = deepcopy(network)
+    copy.set_attn_implementation("specsched")
+    plain._decode = TransformersDecoder(copy.eval())
+    return logits_of(lean), logits_of(plain)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tied", [False, True])
+def test_it_computes_what_transformers_computes(kind, tied):
+    network = tiny_network(kind, seed=3)
+    if tied:
+        network.lm_head.weight = network.model.embed_tokens.weight
+    for weight in network.parameters():
+        if weight.dim() == 1:  # gains of norms, biases: not the ones and zeros they begin with
+            weight.data.add_(0.3 * torch.randn_like(weight))
+    for ours, theirs in zip(*both(network), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.skipif(not int8_is_offered(), reason="this PyTorch has no INT8 kernels for this CPU")
+def test_fused_int8_projections_are_the_separate_ones():
+    network = tiny_network("qwen2", seed=3)
+    quantize_linears(network)
+    for ours, theirs in zip(*both(network), strict=True):
+        assert (ours - theirs).abs().max() < 0.02 * theirs.abs().max()
+
+
+def test_architectures_that_it_does_not_know_go_through_transformers():
+    assert {kind for kind in ARCHITECTURES if lean_decoder(tiny_network(kind))} == set(KINDS)
+    assert lean_decoder(tiny_network().to(torch.bfloat16)) is None
+
+
+def test_memory_is_what_lies_there():
+    network = tiny_network()
+    assert LanguageModel(deepcopy(network), "m", max_rows=1).memory_bytes() == pytest.approx(
+        network.get_memory_footprint(), rel=0.05
+    )
+
+
+def test_a_large_layer_gives_one_row_and_many_the_same_but_for_rounding():
+    torch.manual_seed(0)
+    weight, bias = torch.randn(1024, PREPACKED_WEIGHTS // 1024) / 20, torch.randn(1024)
+    large = FloatLinear(weight, bias)
+    x = torch.randn(5, weight.shape[1])
+    torch.testing.assert_close(large(x), torch.nn.functional.linear(x, weight, bias), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(torch.cat([large(row[None]) for row in x]), large(x), rtol=1e-5, atol=1e-5)
