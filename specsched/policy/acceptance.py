@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from specsched.policy.alarm import Cusum
 from specsched.policy.beliefs import Array, Beliefs
 from specsched.policy.contribution import Contribution
+from specsched.policy.counterfactual import Counterfactual
 from specsched.policy.evidence import Evidence
 from specsched.policy.memory import Cell
 from specsched.policy.outcomes import outcomes
@@ -16,6 +18,9 @@ from specsched.records import ClassProbabilities, RoundRecord
 
 _LEAST_VARIANCE = 1e-9
 _LEAST_STRENGTH = 1.0
+
+_TELLING_ROUNDS = 12
+"""Rounds of a request after which it is compared with what was believed of it."""
 
 _LIVE_REQUESTS = 4096
 """Requests whose rounds are known to belong together; the longest silent one is let go."""
@@ -41,6 +46,8 @@ class HazardTable:
         self._settings = settings
         self._rows: dict[str, int] = {}
         self._evidence: dict[Regime, Evidence] = {}
+        self._watches: dict[tuple[Regime, int, int], Cusum] = {}
+        self._alarms = 0
         self._live: OrderedDict[tuple[str, str, Regime], Contribution] = OrderedDict()
 
     def beliefs(self, regime: Regime, drafts: tuple[str, ...], probabilities: ClassProbabilities) -> Beliefs:
@@ -65,6 +72,36 @@ class HazardTable:
         contribution = self._contribution(regime, record.draft_model, request_id, probabilities)
         evidence.age(weights)
         evidence.add(row, weights, contribution.observe(accepted, rejected))
+        if contribution.rounds == _TELLING_ROUNDS:
+            self._watch(regime, row, int(weights.argmax()), contribution)
+
+    def observe_counterfactual(
+        self, regime: Regime, probabilities: ClassProbabilities, outcome: Counterfactual, request_id: str
+    ) -> None:
+        """Learn what a draft would have brought to a request; of a draft that the request has already told of, nothing.
+
+        So nothing is counted twice, however often an outcome is reported. A request that plays the draft afterwards
+        adds to what it said.
+        """
+        if not outcome.rounds or (request_id, outcome.draft_model, regime) in self._live:
+            return
+        weights, row = self._weights(probabilities), self._row(outcome.draft_model)
+        contribution = self._contribution(regime, outcome.draft_model, request_id, probabilities)
+        change = contribution.observe(outcome.accepted, outcome.rejected, outcome.rounds)
+        self._of(regime).add(row, weights, change)
+
+    @property
+    def alarms(self) -> int:
+        """Changes that were noticed."""
+        return self._alarms
+
+    def _watch(self, regime: Regime, row: int, k: int, contribution: Contribution) -> None:
+        """Compare a request with what was believed of it; on an alarm most of that belief goes."""
+        settings = self._settings
+        watch = self._watches.setdefault((regime, row, k), Cusum(settings.alarm_slack, settings.alarm_threshold))
+        if watch.observe(contribution.surprise):
+            self._alarms += 1
+            self._of(regime).scale(row, k, settings.alarm_keep)
 
     def export(self, versions: Mapping[str, str]) -> tuple[Cell, ...]:
         """Return a cell wherever there is evidence; `versions` maps drafts to the hashes of their weights."""

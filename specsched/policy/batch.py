@@ -91,6 +91,11 @@ class Batch:
         groups = (Group(draft, team.rows(bound), team.gamma(bound)) for draft, team in self._teams.items())
         return tuple(group for group in groups if group.gamma)
 
+    def drafting(self, bound: int) -> dict[str, float]:
+        """Draft → expected seconds of its part of the round."""
+        context = self.context_tokens
+        return {g.draft_model: self.costs.drafting(g.draft_model, g.rows, g.gamma, context) for g in self.groups(bound)}
+
     def goodput(self, bound: int) -> float:
         """Expected tokens per second under a bound."""
         tokens = sum(1.0 if lane.pinned else lane.tokens[min(bound, lane.limit)] for lane in self.lanes)

@@ -1,6 +1,6 @@
 """What runs inside a worker: every row's arm, every round."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from statistics import fmean
@@ -11,6 +11,7 @@ from specsched.policy.cost import CostModel, Group, TrackedCosts
 from specsched.policy.guard import Guard
 from specsched.policy.offset import RequestHazards
 from specsched.policy.settings import PolicySettings
+from specsched.policy.watchdog import Watchdog
 from specsched.records import NO_DRAFT, CostGrid, Plan, RoundRecord
 
 
@@ -66,6 +67,8 @@ class _Round:
 
     arms: dict[str, Arm]
     groups: tuple[Group, ...]
+    drafting: Mapping[str, float]
+    """Draft → seconds that its part should take."""
     context_tokens: float
     records: dict[str, RoundRecord] = field(default_factory=dict)
 
@@ -77,6 +80,7 @@ class AdaptiveController:
         self._settings = settings
         self._costs = TrackedCosts(CostModel(costs))
         self._guard = Guard(settings)
+        self._watchdog = Watchdog(settings)
         self._members: dict[str, _Member] = {}
         self._bound = 0
         self._vetoes = 0
@@ -91,6 +95,11 @@ class AdaptiveController:
     def vetoes(self) -> int:
         """Rounds in which the guard forbade speculation."""
         return self._vetoes
+
+    @property
+    def profile_wanted(self) -> bool:
+        """Whether rounds have cost clearly more than predicted, so that costs should be measured anew."""
+        return self._watchdog.profile_wanted
 
     def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:  # noqa: ARG002 - beliefs are of its regime
         """Take a row with its plan."""
@@ -111,7 +120,7 @@ class AdaptiveController:
         bound = self._bound if allowed else 0
         arms = batch.arms(bound)
         by_row = dict(zip((row.request_id for row in rows), arms, strict=True))
-        self._round = _Round(by_row, batch.groups(bound), batch.context_tokens)
+        self._round = _Round(by_row, batch.groups(bound), batch.drafting(bound), batch.context_tokens)
         return arms
 
     def observe(self, request_id: str, round_record: RoundRecord) -> None:
@@ -130,9 +139,10 @@ class AdaptiveController:
 
     def _best_bound(self, batch: Batch) -> int:
         """Return the bound with the best goodput; the present one stays unless another gains enough."""
-        goodputs = [batch.goodput(bound) for bound in range(batch.highest + 1)]
+        highest = min(batch.highest, self._watchdog.max_gamma)
+        goodputs = [batch.goodput(bound) for bound in range(highest + 1)]
         best = max(range(len(goodputs)), key=goodputs.__getitem__)
-        stay = min(self._bound, batch.highest)
+        stay = min(self._bound, highest)
         return best if goodputs[best] > (1 + self._settings.gamma_gain) * goodputs[stay] else stay
 
     def _reconsider(self, row: RowView) -> None:
@@ -159,20 +169,28 @@ class AdaptiveController:
     # -------------------------------------------------------------------------------------------- learning
 
     def _settle(self, played: _Round) -> None:
-        """Settle the guard's account and track costs by what the whole round measured."""
-        records = played.records
+        """Settle the guard's account and track costs by what the whole round measured.
+
+        Where a draft takes in a row's text for the first time, its prediction stands for what was measured.
+        """
+        records, context = played.records, played.context_tokens
         rows, width = len(records), max(record.gamma for record in records.values())
         verify_seconds = next(iter(records.values())).verify_seconds
-        drafting = {r.draft_model: r.propose_seconds for r in records.values()}
+        measured = {r.draft_model: r.propose_seconds for r in records.values()}
+        steady = [group for group in played.groups if not self._starting(group.draft_model, played)]
+        drafting = dict(played.drafting) | {g.draft_model: measured.get(g.draft_model, 0.0) for g in steady}
         seconds = verify_seconds + sum(drafting.values())
-        own = [name for name in records if self._members[name].follows]
-        drafted = any(records[name].planned_gamma for name in own)  # what pinned rows cost is their callers' will
-        slowness = seconds / self._costs.plain(rows, played.context_tokens) if drafted else 1.0
-        self._guard.settle(len(own), sum(records[name].num_accepted + 1 for name in own), slowness)
-        self._costs.observe_verify(rows, width, played.context_tokens, verify_seconds)
-        for group in played.groups:
-            if group.draft_model in drafting and not self._starting(group.draft_model, played):
-                self._costs.observe_draft(group, played.context_tokens, drafting[group.draft_model])
+        self._charge(records, seconds / self._costs.plain(rows, context))
+        self._watchdog.observe(seconds, self._costs.verifying(rows, width, context) + sum(played.drafting.values()))
+        self._costs.observe_verify(rows, width, context, verify_seconds)
+        for group in steady:
+            self._costs.observe_draft(group, context, drafting[group.draft_model])
+
+    def _charge(self, records: Mapping[str, RoundRecord], slowness: float) -> None:
+        """Settle the guard's account; what pinned rows cost is their callers' will."""
+        own = [record for name, record in records.items() if self._members[name].follows]
+        drafted = any(record.planned_gamma for record in own)
+        self._guard.settle(len(own), sum(record.num_accepted + 1 for record in own), slowness if drafted else 1.0)
 
     def _starting(self, draft: str, played: _Round) -> bool:
         """Whether a row of this round met the draft for the first time: its prompt was taken in with it."""

@@ -21,6 +21,12 @@ class PolicySettings:
     """Pseudo-counts a cell that a draft's other weights leave behind."""
     forgetting: float = 0.9995
     """ρ: what is left of a class's evidence after a round of that class."""
+    alarm_slack: float = 0.5
+    """Standard deviations by which requests may differ from their class, on the average, before it counts as change."""
+    alarm_threshold: float = 8.0
+    """Sum of what goes beyond at which the alarm rings."""
+    alarm_keep: float = 0.1
+    """Share of a draft's evidence in a class that an alarm leaves."""
     offset_limit: float = 1.5
     """Bound of a request's offset u, in logits."""
     offset_sharing: float = 0.6
@@ -31,6 +37,12 @@ class PolicySettings:
     """x: how much slower than plain decoding the guard allows."""
     guard_start_tokens: float = 20.0
     guard_cap_tokens: float = 2_000.0
+    watchdog_ratio: float = 1.15
+    """Measured ÷ predicted time of rounds beyond which lookaheads are halved."""
+    watchdog_rounds: int = 200
+    """Rounds that are judged together."""
+    watchdog_spike: float = 3.0
+    """A round counts for no more than so many times its prediction."""
     gamma_gain: float = 0.02
     """A round's γ moves only for more than this."""
     switch_gain: float = 0.03

@@ -213,5 +213,5 @@ def test_every_field_says_what_it_means_and_which_unit_it_has() -> None:
     sections = [field.annotation for field in Config.model_fields.values()]
     fields = [*Config.model_fields.items(), *(item for each in sections for item in each.model_fields.items())]
     assert [name for name, field in fields if not field.description] == []
-    units = ("_seconds", "_tokens", "_counts", "_share", "_factor")
+    units = ("_seconds", "_tokens", "_counts", "_share", "_factor", "_deviations")
     assert [name for name, field in fields if field.annotation is float and not name.endswith(units)] == []

@@ -31,7 +31,7 @@ class Policy(Section):
     forgetting_factor: float = Field(
         default=0.9995, gt=0, le=1, description="What is left of a class's evidence after a round of that class."
     )
-    unknown_acceptance: float = Field(
+    unknown_acceptance_share: float = Field(
         default=0.6, gt=0, lt=1, description="First hazard of a draft that nobody has seen: high, so that it is tried."
     )
     max_exploration_share: float = Field(
@@ -40,11 +40,22 @@ class Policy(Section):
         le=1,
         description="Largest share of decisions, over the long run, that try another arm than the best; 0: none.",
     )
-    exploration_burst_decisions: float = Field(
-        default=200.0, ge=0, description="Decisions that may try another arm before the share binds."
+    exploration_burst_decisions: int = Field(
+        default=200, ge=0, description="Decisions that may try another arm before the share binds."
     )
     reconsider_rounds: int = Field(
         default=8, ge=1, description="Rounds between two looks at which draft a running request should use."
+    )
+    alarm_threshold_deviations: float = Field(
+        default=8.0,
+        gt=0,
+        description="Change alarm: how far a draft's requests in a class drift off, in summed standard deviations, "
+        "before nine tenths of what is known of the two is dropped.",
+    )
+    watchdog_factor: float = Field(
+        default=1.15,
+        gt=1,
+        description="Measured ÷ predicted time of 200 rounds beyond which a worker halves its lookaheads.",
     )
     guard_slowdown_share: float = Field(
         default=0.02, gt=0, lt=1, description="How much slower than plain decoding the guard lets a worker become."

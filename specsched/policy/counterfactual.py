@@ -1,0 +1,42 @@
+"""What a draft that wasn't played would have brought, from teacher forcing it over what was committed.
+
+With w_i = min(1, q(x_i) / p(x_i)) on committed tokens x ~ p, E[Π_{i≤j} w_i] = S_j: each w_i's mean under p is
+Σ_x min(p, q), the probability that a token drafted from q is accepted there, and both chains extend their prefix by the
+same law. Scalars only, unbiased (POLICY.md, "Counterfactuals"); Π(1 − TV) of the committed path is not. Where the draft
+is certain (n-gram) and tokens are coupled, w_i is whether it names the token.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """Expected outcomes of rounds of full depth, had the draft played them from every place of a completion."""
+
+    draft_model: str
+    rounds: float
+    """Places that rounds were begun at."""
+    accepted: tuple[float, ...]
+    rejected: tuple[float, ...]
+    """Mass per position: Σ S_j and Σ (S_{j−1} − S_j), position 1 first."""
+
+
+def counterfactual(draft_model: str, weights: Sequence[float], positions: int) -> Counterfactual:
+    """Sum up a completion's weights w_i, one per committed token.
+
+    Rounds are begun at every place from which all positions lie within the completion; rounds that its end cuts short
+    would be censored, and are left out.
+    """
+    accepted, rejected = [0.0] * positions, [0.0] * positions
+    starts = max(0, len(weights) - positions + 1)
+    for start in range(starts):
+        survival = 1.0
+        for j in range(positions):
+            weight = weights[start + j]
+            accepted[j] += survival * weight
+            rejected[j] += survival * (1.0 - weight)
+            survival *= weight
+            if survival == 0.0:
+                break
+    return Counterfactual(draft_model, float(starts), tuple(accepted), tuple(rejected))
