@@ -37,7 +37,8 @@ def from_telemetry(source: Path, config: Path | None, draws: int, json_file: Pat
     rows = [("as logged", logged.value, logged.low, logged.high, float(len(redone)))]
     for draft in sorted({name for one in redone for name in one.shares}):
         value, requests = estimate(redone, draft)
-        rows.append((draft, value.value, value.low, value.high, requests))
+        if requests:  # a draft that was likely now and then, and never drawn, says nothing
+            rows.append((draft, value.value, value.low, value.high, requests))
     columns = ("begins_with", "over_plain", "low", "high", "effective_requests")
     table = Table("Goodput × plain decoding, off-policy, with 95 % interval", columns, rows)
     print_table(table.title, table.columns, table.rows)
