@@ -5,116 +5,22 @@ import os
 import signal
 import socket
 import sys
-import urllib.request
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import aclosing
 
 import grpc
 import pytest
-from prometheus_client import CollectorRegistry
-from prometheus_client.parser import text_string_to_metric_families
 
 from specsched.bench.served import ServedProcess
-from specsched.classify.fake import FixedClassifier
 from specsched.client import Client
-from specsched.dispatch.grpc import GrpcDispatcher
 from specsched.errors import DeadlinePassed, Overloaded, UnknownRequest
-from specsched.policy.fixed import FixedPolicy
 from specsched.records import SpeculationHint
-from specsched.scheduler.admission.admission import Admission
-from specsched.scheduler.admission.limits import Limits
-from specsched.scheduler.reading import Reader
-from specsched.scheduler.scheduler import Parts, Scheduler
-from specsched.server.process import METHODS, run_server
-from specsched.telemetry.endpoint import metrics_endpoint
-from specsched.telemetry.metrics import SchedulerMetrics
-from specsched.telemetry.service_metrics import CallMetrics, RestartMetrics, WorkerMetrics
 from specsched.telemetry.sinks.reading import read_acceptance
-from specsched.wire.rpc import CODES
-from specsched.wire.serving import GrpcServer
-from specsched.worker.launcher import Backoff, Launcher
+from tests.helpers.metered import ROUND_SECONDS, free_address, metered_service, moved, read, samples_of
 from tests.helpers.pools import save_pool
-from tests.helpers.service import ROOT, ask, scripted_command, scripted_tokens, snapshot_of
-from tests.helpers.text import byte_tokenizer
+from tests.helpers.service import ask, scripted_tokens
 
-ROUND_SECONDS = 0.005
 OTHER_METHOD = "/specsched.v1.SchedulerService/Abort"
 PROMPT = (20, 21, 22)
-
-
-@dataclass
-class Metered:
-    """A running service and where its metrics are."""
-
-    client: Client
-    launcher: Launcher
-    address: str
-    metrics_address: str
-
-    async def scrape(self):
-        """Samples by name, without `specsched_`, and values of the labels, in the order of the labels' names."""
-        return samples_of(await asyncio.to_thread(read, self.metrics_address))
-
-    async def until(self, name, value, seconds=10.0):
-        """Scrape until a sample has a value."""
-        async with asyncio.timeout(seconds):
-            while (await self.scrape())[name] != value:
-                await asyncio.sleep(0.02)
-
-
-def read(address):
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
-        return answer.read().decode()
-
-
-def samples_of(text):
-    return {
-        "/".join((sample.name.removeprefix("specsched_"), *sample.labels.values())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def moved(before, after):
-    """What counted on, and by how much; how long things took nobody can foretell."""
-    counters = [name for name in after if name.split("/")[0].endswith(("_total", "_count"))]
-    return {name: after[name] - before[name] for name in counters if after[name] != before[name]}
-
-
-@asynccontextmanager
-async def metered_service(folder):
-    """One scripted worker, one row's room, everything wired to one registry."""
-    registry, tokenizer, dispatcher = CollectorRegistry(), byte_tokenizer(), GrpcDispatcher()
-    classifier = FixedClassifier()
-    parts = Parts(
-        tokenizer=tokenizer,
-        reader=Reader(tokenizer, classifier),
-        snapshot=snapshot_of(FixedPolicy("draft", 2)),
-        admission=Admission(Limits(1, 10_000)),
-        dispatcher=dispatcher,
-        meter=SchedulerMetrics(registry, ("draft", "ngram"), classifier.classes, 2),
-    )
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    restarted = RestartMetrics(registry).restarted
-    launcher = Launcher(1, scripted_command(ROUND_SECONDS), env, Backoff(0.3, 0.3), restarted)
-    server = GrpcServer(f"unix:{folder}/s.sock", max_message_bytes=2**20)
-    async with metrics_endpoint("127.0.0.1:0", registry) as metrics_address, launcher:
-        workers = WorkerMetrics(registry, launcher.names)
-        assert metrics_address is not None
-        before = samples_of(await asyncio.to_thread(read, metrics_address))
-        assert before["worker_up/worker-0"] == 0
-        async with dispatcher.connect(launcher.addresses, workers.changed), Client(server.address) as client:
-            observe = CallMetrics(registry, METHODS, CODES).ended
-            served = run_server(
-                server, Scheduler(parts), dispatcher, drain_seconds=5.0, failed=launcher.failed, observe=observe
-            )
-            running = asyncio.create_task(served)
-            try:
-                await client.ready(20.0)
-                yield Metered(client, launcher, server.address, metrics_address)
-            finally:
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_scrape_tells_requests_refusals_and_a_killed_worker(tmp_path):
@@ -195,12 +101,6 @@ async def survived_kill(served):
                 os.kill(served.launcher.pids[0], signal.SIGKILL)
                 await served.until("worker_up/worker-0", 0)
     assert answers[-1].token_ids == scripted_tokens(PROMPT, 120)
-
-
-def free_address():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 async def test_the_command_line_serves_metrics_and_records_of_real_models(tmp_path):
