@@ -139,7 +139,7 @@ async def test_a_metrics_port_in_use_ends_the_service_with_one_line():
         env = {
             **os.environ,
             "SPECSCHED__TELEMETRY__METRICS_ADDRESS": address,
-            "SPECSCHED__ADMIN__ADDRESS": "null",
+            "SPECSCHED__ADMIN__ADDRESS": "127.0.0.1:0",
             "SPECSCHED__LOG__LEVEL": "warning",
         }
         command = [sys.executable, "-m", "specsched", "serve", "--listen", "127.0.0.1:0"]
