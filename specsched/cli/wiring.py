@@ -191,6 +191,7 @@ def _choices(section: PolicySection) -> Choices:
             prior_strength=section.prior_strength_counts,
             forgetting=section.forgetting_factor,
             unknown_mean=section.unknown_acceptance_share,
+            tenant_cap=section.tenant_evidence_counts,
             alarm_threshold=section.alarm_threshold_deviations,
             watchdog_ratio=section.watchdog_factor,
             exploration_share=section.max_exploration_share,

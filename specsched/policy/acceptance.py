@@ -13,6 +13,7 @@ from specsched.policy.counterfactual import Counterfactual
 from specsched.policy.evidence import Evidence
 from specsched.policy.memory import Cell
 from specsched.policy.outcomes import outcomes
+from specsched.policy.quota import Quota
 from specsched.policy.settings import PolicySettings
 from specsched.records import ClassProbabilities, RoundRecord
 
@@ -48,6 +49,7 @@ class HazardTable:
         self._evidence: dict[Regime, Evidence] = {}
         self._watches: dict[tuple[Regime, int, int], Cusum] = {}
         self._alarms = 0
+        self._quota = Quota(settings)
         self._live: OrderedDict[tuple[str, str, Regime], Contribution] = OrderedDict()
 
     def beliefs(self, regime: Regime, drafts: tuple[str, ...], probabilities: ClassProbabilities) -> Beliefs:
@@ -61,19 +63,26 @@ class HazardTable:
         return self._mixed(evidence, drafts, rows, self._weights(probabilities))
 
     def observe(
-        self, regime: Regime, probabilities: ClassProbabilities, record: RoundRecord, request_id: str = ""
+        self,
+        regime: Regime,
+        probabilities: ClassProbabilities,
+        record: RoundRecord,
+        request_id: str = "",
+        tenant: str = "",
     ) -> None:
         """Credit a round to the classes by their probabilities; positions beyond the outcome are censored."""
         accepted, rejected = outcomes(record, self._settings.max_gamma)
         if not any(accepted) and not any(rejected):
             return
         weights = self._weights(probabilities)
-        row, evidence = self._row(record.draft_model), self._of(regime)
+        row, evidence, k = self._row(record.draft_model), self._of(regime), int(weights.argmax())
         contribution = self._contribution(regime, record.draft_model, request_id, probabilities)
-        evidence.age(weights)
-        evidence.add(row, weights, contribution.observe(accepted, rejected))
-        if contribution.rounds == _TELLING_ROUNDS:
-            self._watch(regime, row, int(weights.argmax()), contribution)
+        change, full = self._quota.within(tenant, (regime, row, k), contribution.observe(accepted, rejected))
+        if not full:
+            evidence.age(weights)
+        evidence.add(row, weights, change)
+        if contribution.rounds == _TELLING_ROUNDS and not full:
+            self._watch(regime, row, k, contribution)
 
     def observe_counterfactual(
         self, regime: Regime, probabilities: ClassProbabilities, outcome: Counterfactual, request_id: str

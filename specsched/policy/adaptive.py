@@ -81,7 +81,9 @@ class AdaptivePolicy:
         regime = Regime(observation.sampled, observation.coupled)
         if observation.round.draft_model != NO_DRAFT:
             self._revision += 1
-            self._table.observe(regime, observation.class_probabilities, observation.round, observation.request_id)
+            self._table.observe(
+                regime, observation.class_probabilities, observation.round, observation.request_id, observation.tenant
+            )
 
     @property
     def revision(self) -> int:

@@ -13,7 +13,7 @@ class Exploration:
 
     def __init__(self, settings: PolicySettings) -> None:
         self._share = settings.exploration_share
-        self._cap = settings.exploration_burst
+        self._cap = settings.exploration_burst if settings.exploration_share else 0.0
         self.left = self._cap
         """Decisions that may still explore."""
 

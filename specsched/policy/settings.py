@@ -21,6 +21,8 @@ class PolicySettings:
     """Pseudo-counts a cell that a draft's other weights leave behind."""
     forgetting: float = 0.9995
     """ρ: what is left of a class's evidence after a round of that class."""
+    tenant_cap: float = 100.0
+    """Pseudo-counts that one tenant may have in a draft and class that others share; a request adds about ten."""
     alarm_slack: float = 0.5
     """Standard deviations by which requests may differ from their class, on the average, before it counts as change."""
     alarm_threshold: float = 8.0

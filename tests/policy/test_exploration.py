@@ -30,7 +30,7 @@ def test_over_the_long_run_no_more_than_the_share_explores():
 
 
 def test_a_share_of_nothing_explores_nothing():
-    careful = policy(exploration_share=0.0, exploration_burst=0.0)
+    careful = policy(exploration_share=0.0)
     plans = [decide(careful) for _ in range(50)]
     assert not any(plan.explored for plan in plans)
     assert {plan.propensity for plan in plans} == {1.0}

@@ -46,6 +46,11 @@ class Policy(Section):
     reconsider_rounds: int = Field(
         default=8, ge=1, description="Rounds between two looks at which draft a running request should use."
     )
+    tenant_evidence_counts: float = Field(
+        default=100.0,
+        gt=0,
+        description="Pseudo-counts that one tenant may have of a draft in a class; a request adds about ten.",
+    )
     alarm_threshold_deviations: float = Field(
         default=8.0,
         gt=0,
