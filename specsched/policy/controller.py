@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from statistics import fmean
 
-from specsched.policy.base import Arm, RowView
+from specsched.policy.base import Arm, RoundController, RowView
 from specsched.policy.batch import Batch, Lane
 from specsched.policy.cost import CostModel, Group, TrackedCosts
 from specsched.policy.guard import Guard
@@ -101,6 +101,17 @@ class AdaptiveController:
         """Whether rounds have cost clearly more than predicted, so that costs should be measured anew."""
         return self._watchdog.profile_wanted
 
+    @property
+    def costs(self) -> TrackedCosts:
+        """What rounds cost, as far as the clock has told."""
+        return self._costs
+
+    def inherit(self, before: RoundController) -> None:
+        """Take over the guard's credit and what is known of costs: other settings are no reason to spend anew."""
+        if isinstance(before, AdaptiveController):
+            self._guard.inherit(before.credit)
+            self._costs, self._vetoes = before.costs, before.vetoes
+
     def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:  # noqa: ARG002 - beliefs are of its regime
         """Take a row with its plan."""
         hazards = RequestHazards({c.draft_model: c.hazards for c in plan.candidates}, self._settings)
@@ -184,7 +195,8 @@ class AdaptiveController:
         self._watchdog.observe(seconds, self._costs.verifying(rows, width, context) + sum(played.drafting.values()))
         self._costs.observe_verify(rows, width, context, verify_seconds)
         for group in steady:
-            self._costs.observe_draft(group, context, drafting[group.draft_model])
+            if group.draft_model in measured:  # a draft that was disabled meanwhile was not drawn on: it is not free
+                self._costs.observe_draft(group, context, measured[group.draft_model])
 
     def _charge(self, records: Mapping[str, RoundRecord], slowness: float) -> None:
         """Settle the guard's account; what pinned rows cost is their callers' will."""

@@ -18,6 +18,10 @@ class Guard:
         self.credit = settings.guard_start_tokens
         """Z, in tokens."""
 
+    def inherit(self, credit: float) -> None:
+        """Go on with the credit of a guard of other settings, within this one's bounds."""
+        self.credit = max(self._floor, min(self._cap, credit))
+
     def allows(self, rows: int, slowness: float) -> bool:
         """Whether a round that costs `slowness` × a plain one may be played."""
         return self.credit + rows - rows * self._keep * slowness >= 0

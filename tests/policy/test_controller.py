@@ -127,3 +127,27 @@ def test_rows_come_and_go(gone):
     adaptive.end(gone)
     left = "a" if gone == "b" else "b"
     assert len(play(adaptive, [view(left)], {"good": 0.8}, random)) == 1
+
+
+def test_other_settings_go_on_with_the_credit_and_the_costs_of_those_before():
+    before, random = controller(), np.random.default_rng(0)
+    before.begin("a", plan(), sampled=False)
+    for _ in range(40):
+        play(before, [view()], {"good": 0.9}, random)
+    after = AdaptiveController(PolicySettings(guard_cap_tokens=before.credit - 1), grid(), 0)
+    after.inherit(before)
+    assert after.credit == before.credit - 1
+    assert after.costs is before.costs
+    after.inherit(PlannedController())
+    assert after.credit == before.credit - 1
+
+
+def test_a_draft_that_was_disabled_in_a_round_is_not_taken_for_free():
+    tried = controller()
+    tried.begin("a", plan(), sampled=False)
+    play(tried, [view()], {"good": 0.9}, np.random.default_rng(0))  # the first round takes in the prompt
+    (arm,) = tried.choose([view()])
+    assert arm.draft_model == "good"
+    before = tried.costs.drafting("good", 1, 3, 100)
+    tried.observe("a", RoundRecord(NO_DRAFT, 0, 0, 1, 0.0, 1.0))
+    assert tried.costs.drafting("good", 1, 3, 100) == before
