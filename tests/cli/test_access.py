@@ -8,7 +8,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from specsched.cli.access import access_of
 from specsched.errors import SetupError
 from specsched.wire.serving import NOT_SERVING, GrpcServer
-from specsched.wire.tls import ServerCertificates, TlsFiles
+from specsched.wire.tls import ServerCertificates
+from tests.helpers.certificates import issue
 
 
 def test_a_token_comes_from_a_file_without_its_line_end(tmp_path):
@@ -19,11 +20,7 @@ def test_a_token_comes_from_a_file_without_its_line_end(tmp_path):
 
 
 async def test_a_service_that_asks_for_certificates_is_reached(tmp_path, monkeypatch):
-    authority = trustme.CA()
-    issued, files = authority.issue_cert("localhost"), TlsFiles(*(tmp_path / name for name in ("pem", "key", "ca")))
-    issued.cert_chain_pems[0].write_to_path(files.certificate)
-    issued.private_key_pem.write_to_path(files.key)
-    authority.cert_pem.write_to_path(files.ca)
+    files = issue(tmp_path, "own", trustme.CA())
     server = GrpcServer("localhost:0", max_message_bytes=4096, certificates=ServerCertificates(files))
     await server.start()
     for certificate, reached in (("", False), (str(files.certificate), True)):

@@ -6,15 +6,14 @@ import trustme
 from specsched.cli.security import security_of, worker_certificates
 from specsched.config.load import load_config
 from specsched.errors import ConfigError
+from tests.helpers.certificates import issue
 
 TOKENS = "tokens: [{name: a, token: a-token-nobody-guesses, roles: [admin]}]"
 
 
 @pytest.fixture
 def configured(tmp_path):
-    issued = trustme.CA().issue_cert("localhost")
-    issued.cert_chain_pems[0].write_to_path(tmp_path / "server.pem")
-    issued.private_key_pem.write_to_path(tmp_path / "server.key")
+    issue(tmp_path, "server", trustme.CA())
     (tmp_path / "tokens.yaml").write_text(TOKENS)
 
     def load(text):

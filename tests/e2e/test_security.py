@@ -18,9 +18,9 @@ from specsched.v1 import admin_pb2, admin_pb2_grpc, scheduler_pb2, scheduler_pb2
 from specsched.wire.rpc import Observed, unobserved
 from specsched.wire.serving import GrpcServer
 from specsched.wire.status import PUSHBACK_KEY
+from tests.helpers.gated import Gated
 from tests.helpers.pools import save_pool
 from tests.helpers.service import scheduler_over
-from tests.scheduler.test_waiting import Gated
 
 CANARY = "xylophone-canary-9f3"
 

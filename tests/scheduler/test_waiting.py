@@ -2,27 +2,13 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
-from specsched.dispatch.fake import FAKE_WORKER, FakeDispatcher
 from specsched.errors import DuplicateRequest, UnknownRequest
-from specsched.records import Chunk, Completion, FinishReason, Stopping
+from specsched.records import Completion, FinishReason, Stopping
+from tests.helpers.gated import Gated
 from tests.helpers.service import ask, scheduler_over
-
-
-class Gated(FakeDispatcher):
-    """One row, whose jobs end when the gate opens."""
-
-    def __init__(self):
-        super().__init__(lambda _job: (), (replace(FAKE_WORKER, max_rows=1),))
-        self.gate = asyncio.Event()
-
-    async def execute(self, job):
-        self.jobs.append(job)
-        await self.gate.wait()
-        yield Chunk((9,), finish=FinishReason.LENGTH)
 
 
 async def complete(scheduler, request):

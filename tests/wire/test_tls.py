@@ -10,18 +10,10 @@ from specsched.errors import ConfigError
 from specsched.wire.rotation import Rotation
 from specsched.wire.serving import NOT_SERVING, SERVING, GrpcServer
 from specsched.wire.tls import ServerCertificates, TlsFiles, channel_credentials, open_channel
+from tests.helpers.certificates import issue
 
 OWN = (("grpc.use_local_subchannel_pool", 1),)
 WATCH = health_pb2.HealthCheckRequest()
-
-
-def issue(folder, name, authority, host="localhost"):
-    """Write a certificate and its key."""
-    issued = authority.issue_cert(host)
-    files = TlsFiles(folder / f"{name}.pem", folder / f"{name}.key", folder / "ca.pem")
-    issued.cert_chain_pems[0].write_to_path(files.certificate)
-    issued.private_key_pem.write_to_path(files.key)
-    return files
 
 
 @pytest.fixture
@@ -31,7 +23,6 @@ def authority():
 
 @pytest.fixture
 def files(tmp_path, authority):
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     return issue(tmp_path, "server", authority)
 
 
@@ -90,12 +81,12 @@ async def test_a_broken_new_certificate_changes_nothing_and_is_said_once(tmp_pat
 
 async def test_mtls_lets_in_whom_the_authority_vouches_for(tmp_path, authority, files):
     server = await served(ServerCertificates(files))
-    stranger = trustme.CA()
     client = issue(tmp_path, "client", authority, "scheduler")
     async with open_channel(server.address, channel_credentials(client), OWN) as channel:
         assert (await health(channel).Check(WATCH, timeout=5)).status == NOT_SERVING
     assert await refused(server.address, trusting(authority))
-    assert await refused(server.address, channel_credentials(issue(tmp_path, "stranger", stranger)))
+    stranger = issue(tmp_path, "stranger", trustme.CA())
+    assert await refused(server.address, channel_credentials(TlsFiles(stranger.certificate, stranger.key, files.ca)))
     await server.stop(0)
 
 
@@ -105,6 +96,6 @@ def test_files_that_cannot_work_are_refused_by_name(tmp_path, authority, files):
         ServerCertificates(TlsFiles(files.certificate, other.key))
     with pytest.raises(ConfigError, match="No such file"):
         ServerCertificates(TlsFiles(tmp_path / "none", files.key))
-    (tmp_path / "ca.pem").write_text("nobody")
-    with pytest.raises(ConfigError, match=r"ca\.pem: no certificate of an authority"):
+    files.ca.write_text("nobody")
+    with pytest.raises(ConfigError, match=r"server\.ca: no certificate of an authority"):
         channel_credentials(files)

@@ -13,15 +13,7 @@ from specsched.v1 import worker_pb2
 from specsched.wire.serving import GrpcServer
 from specsched.wire.tls import ServerCertificates, TlsFiles, channel_credentials
 from specsched.worker.servicer import WorkerServicer
-
-
-def issue(folder, name, authority, host):
-    """Write a certificate, its key, and the authority's certificate."""
-    issued, files = authority.issue_cert(host), TlsFiles(*(folder / f"{name}.{end}" for end in ("pem", "key", "ca")))
-    issued.cert_chain_pems[0].write_to_path(files.certificate)
-    issued.private_key_pem.write_to_path(files.key)
-    authority.cert_pem.write_to_path(files.ca)
-    return files
+from tests.helpers.certificates import issue
 
 
 @asynccontextmanager
