@@ -168,6 +168,8 @@ def make_engine(
         kv_capacity_tokens=section.kv_capacity_tokens,
         prefill_chunk_tokens=section.prefill_chunk_tokens,
         prefix_cache_tokens=section.prefix_cache_tokens,
+        device=section.device,
+        kv_storage=section.kv_storage,
         memory_bytes=section.memory_bytes,
         synthetic_acceptance=section.synthetic_acceptance,
         threads=threads,

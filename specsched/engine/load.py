@@ -11,6 +11,7 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from specsched.engine.device import choose_device, choose_storage
 from specsched.engine.drafts import Drafts, LoadedDraft, unknown_draft
 from specsched.engine.engine import Engine
 from specsched.engine.int8 import int8_is_offered, quantize_linears
@@ -59,8 +60,10 @@ def load_engine(
     weights = verify_weights(pool.target)
     needed = needed_bytes(pool.target, weights, settings.kv_capacity_tokens)
     check_target_fits(pool.target, needed, settings.memory_bytes)
+    device = choose_device(settings.device)
+    make_kv = choose_storage(settings.kv_storage, device)
     network = load_network(pool.target)
-    target = LanguageModel(network, pool.target.id, max_rows=settings.max_rows)
+    target = LanguageModel(_on(network, device), pool.target.id, max_rows=settings.max_rows, make_kv=make_kv)
     drafts = _load_drafts(pool, settings, target.vocab_size, settings.memory_bytes - needed, progress)
     progress("profiling")
     costs = Profiler(target, drafts.proposers, max_rows=settings.max_rows, seconds=settings.profile_seconds).grid()
@@ -158,8 +161,20 @@ def _load_draft(spec: ModelSpec, pool: Pool, settings: EngineSettings, vocab_siz
     assert pool.target.path is not None, "targets have a path"
     weights = verify_weights(spec)
     check_vocabulary(pool.target.path, spec.path)
-    model = LanguageModel(load_network(spec), spec.id, max_rows=settings.max_rows, vocab_size=vocab_size)
+    device = choose_device(settings.device)
+    model = LanguageModel(
+        _on(load_network(spec), device),
+        spec.id,
+        max_rows=settings.max_rows,
+        vocab_size=vocab_size,
+        make_kv=choose_storage(settings.kv_storage, device),
+    )
     return LoadedDraft(_model_info(spec, "model", model, weights), DraftModelProposer(spec.id, model))
+
+
+def _on(network: PreTrainedModel, device: torch.device) -> PreTrainedModel:
+    network.to(device)  # type: ignore[arg-type]  # transformers' overload knows no torch.device
+    return network
 
 
 def _model_info(spec: ModelSpec, kind: str, model: LanguageModel, weights: Weights) -> ModelInfo:
@@ -212,6 +227,7 @@ def _numerics_id(spec: ModelSpec, target: LanguageModel, weights: Weights) -> st
         "dtype": str(target.dtype),
         "layout": LAYOUT,
         "device": target.device.type,
+        "kv": type(target.kv).__name__,
         "torch": torch.__version__,
         "kernels": torch.backends.cpu.get_cpu_capability() if target.device.type == "cpu" else "",
     }

@@ -16,6 +16,10 @@ class EngineSettings:
     """Prompt tokens that one step takes in, so that a long prompt doesn't stall the rows that decode."""
     prefix_cache_tokens: int = 16_384
     """Tokens that are kept of earlier requests, within what the rows leave of kv_capacity_tokens; 0 keeps none."""
+    device: str = "auto"
+    """Where models compute, as torch names it; `auto` is a GPU where there is one."""
+    kv_storage: str = "auto"
+    """rectangles or blocks; `auto` chooses by the device."""
     memory_bytes: int = 0
     """For target and drafts, each with its KV; 0 has no limit."""
     synthetic_acceptance: tuple[float, ...] = ()

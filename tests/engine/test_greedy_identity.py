@@ -1,6 +1,7 @@
 """Proof 1: greedy output is the target's alone, token by token. The reference is transformers' generate()."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 
 import pytest
 import torch
@@ -9,14 +10,17 @@ from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
 from specsched.engine import engine as engine_module
+from specsched.engine.drafts import LoadedDraft
 from specsched.engine.engine import Engine
 from specsched.engine.kv import RaggedKV
 from specsched.engine.kv.blocks import BlockKV
 from specsched.engine.kv.rectangles import RectangularKV
+from specsched.engine.model import LanguageModel
+from specsched.engine.proposers.draft_model import DraftModelProposer
 from specsched.engine.settings import EngineSettings
 from specsched.engine.verify import Verdict, verify
 from specsched.policy.base import Arm
-from specsched.records import FinishReason, Sampling
+from specsched.records import FinishReason, ModelInfo, Sampling
 from tests.helpers.tiny import (
     ARCHITECTURES,
     Collected,
@@ -165,6 +169,7 @@ EVENTS = st.lists(
         st.tuples(st.just("join"), st.integers(0, len(PROMPTS) - 1), st.integers(1, 24)),
         st.tuples(st.sampled_from(["cancel", "pause", "resume"]), st.integers(0, 12), st.just(0)),
         st.tuples(st.just("steps"), st.integers(1, 4), st.just(0)),
+        st.tuples(st.sampled_from(["unload", "load"]), st.just(0), st.just(0)),
     ),
     min_size=4,
     max_size=24,
@@ -173,6 +178,13 @@ EVENTS = st.lists(
 SCHEDULE_TARGET = tiny_network(seed=4)
 SCHEDULE_DRAFTS = drafts_of(SCHEDULE_TARGET)
 EXPECTED = [generate(SCHEDULE_TARGET, prompt, 24) for prompt in PROMPTS]
+
+
+def loaded_again(name: str, make_kv: Callable[[int, int], RaggedKV]) -> LoadedDraft:
+    """The draft that comes back: its weights as before, its KV empty."""
+    network = deepcopy(SCHEDULE_DRAFTS[name])
+    model = LanguageModel(network, name, max_rows=3, vocab_size=network.config.vocab_size, make_kv=make_kv)
+    return LoadedDraft(ModelInfo(name, "model"), DraftModelProposer(name, model))
 
 
 def play(
@@ -186,6 +198,7 @@ def play(
         controller,
         settings=EngineSettings(max_rows=3, prefill_chunk_tokens=9, kv_capacity_tokens=120),
         make_kv=make_kv,
+        load=lambda name: loaded_again(name, make_kv),
     )
     out: dict[str, Collected] = {}
     prompts: dict[str, int] = {}
@@ -197,6 +210,10 @@ def play(
         elif kind == "steps":
             for _ in range(value):
                 engine.step()
+        elif kind == "unload":
+            engine.unload_draft("d")
+        elif kind == "load":
+            engine.load_draft("d").result(10)
         else:
             getattr(engine, kind)(str(value))
         engine.check_integrity()

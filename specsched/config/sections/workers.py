@@ -1,6 +1,6 @@
 """`workers:` — the processes that own the models."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,14 @@ class Workers(TlsSection):
     prefill_chunk_tokens: int = Field(default=256, ge=1, description="Prompt tokens that one step takes in.")
     prefix_cache_tokens: int = Field(
         default=16_384, ge=0, description="KV tokens kept of earlier requests, within kv_capacity_tokens; 0 keeps none."
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where models compute: cpu, cuda, cuda:N; auto: a GPU where there is one.",
+    )
+    kv_storage: Literal["auto", "rectangles", "blocks"] = Field(
+        default="auto", description="How KV lies in memory; auto: rectangles on a CPU, blocks on a GPU."
     )
     memory_bytes: int = Field(
         default=0, ge=0, description="Memory of a worker's models and their KV; 0: no limit, every draft stays."
