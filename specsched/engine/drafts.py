@@ -6,11 +6,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import structlog
+
 from specsched.engine.proposers.base import Proposer
 from specsched.engine.residency import Residency
 from specsched.engine.row import Row
 from specsched.errors import InvalidRequest, PoolError, Violation
 from specsched.records import ModelInfo
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -60,7 +64,7 @@ class Drafts:
         self._sizes = sizes or {}
         self._residency = Residency(limit_bytes)
         self._unloaded: set[str] = set()
-        """Those that an operator wants out."""
+        """Those that an operator wants out, or that could not be loaded: they come back only when asked for by name."""
         self._loading: dict[str, Future[LoadedDraft]] = {}
         self.proposers: dict[str, Proposer] = {draft.info.id: draft.proposer for draft in resident}
         """By name: those that rounds may use now."""
@@ -91,17 +95,23 @@ class Drafts:
         """Take in what was loaded since. Between rounds only: rows keep nothing of a draft that is replaced."""
         for name in [name for name, loading in self._loading.items() if loading.done()]:
             loading = self._loading.pop(name)
-            if loading.exception() is None:  # else whoever asked for it has been told
-                draft = loading.result()
-                self._make_room(name)
-                self._infos[name], self.proposers[name] = draft.info, draft.proposer
-                self._residency.loaded(name)
+            error = loading.exception()
+            if error is not None:
+                log.warning("draft_not_loaded", draft=name, error=str(error))
+                self._unloaded.add(name)
+                self._residency.given_up(name)
+                continue
+            draft = loading.result()
+            self._make_room(name)
+            self._infos[name], self.proposers[name] = draft.info, draft.proposer
+            self._residency.loaded(name)
 
     def unload(self, name: str) -> None:
         """Free a draft's memory. Between rounds only."""
         if name not in self._infos:
             raise unknown_draft(name)
         self._unloaded.add(name)
+        self._residency.given_up(name)
         self._evict(name)
 
     def won(self, name: str, tokens: int) -> None:
@@ -134,7 +144,7 @@ class Drafts:
     def _make_room(self, name: str) -> None:
         """Evict the least useful until a draft that has come fits."""
         others = {other: size for other, size in self._resident().items() if other != name}
-        while not self._residency.fits(self._size(name), others):
+        while others and not self._residency.fits(self._size(name), others):
             least = self._residency.least_useful(others)
             del others[least]
             self._evict(least)
@@ -142,7 +152,8 @@ class Drafts:
     def _evict(self, name: str) -> None:
         self._loading.pop(name, None)
         self.proposers.pop(name, None)
-        self._infos[name] = replace(self._infos[name], residency="evicted")
+        if name in self._infos:  # else it was on its way for the first time
+            self._infos[name] = replace(self._infos[name], residency="evicted")
 
     def forget(self, row: Row) -> None:
         """Free what any draft keeps for a row."""

@@ -56,6 +56,10 @@ class Residency:
         """Carry what was missed over: a draft that has just come has to show its use before it can leave again."""
         self._won[name] += self._missed.pop(name, 0.0) * self._accepted.get(name, _UNKNOWN_ACCEPTED)
 
+    def given_up(self, name: str) -> None:
+        """Ask for a draft no longer: it is to stay out, or cannot be loaded."""
+        self._missed.pop(name, None)
+
     def fits(self, needed_bytes: int, resident: Mapping[str, int]) -> bool:
         """Say whether there is room beside the resident drafts, whose bytes are given."""
         return not self._limit_bytes or sum(resident.values()) + needed_bytes <= self._limit_bytes

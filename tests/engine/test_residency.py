@@ -1,5 +1,6 @@
 """Memory is a budget: the target first, then drafts that win most per byte; the rest comes back when it pays."""
 
+import threading
 import time
 
 import pytest
@@ -81,6 +82,39 @@ def test_a_draft_larger_than_all_there_is_is_refused():
     drafts = Drafts([], loaded, evicted=[ModelInfo("a", "model")], limit_bytes=10, sizes={"a": 11})
     with pytest.raises(PoolError, match=r"a: takes 11 bytes, drafts may take 10"):
         drafts.load("a")
+
+
+def test_a_draft_that_cannot_be_loaded_is_tried_once_and_then_only_by_name():
+    tried = []
+
+    def broken(name):
+        tried.append(name)
+        raise PoolError(f"{name}: damaged")
+
+    drafts = Drafts([], broken, evicted=[ModelInfo("a", "model")], limit_bytes=10, sizes={"a": 10})
+    for _ in range(30):
+        drafts.missed("a")
+        settled(drafts)
+    assert tried == ["a"]
+    with pytest.raises(PoolError):
+        drafts.load("a").result(10)
+    assert tried == ["a", "a"]
+
+
+def test_a_draft_that_comes_for_the_first_time_may_give_way_before_it_is_there():
+    gate = threading.Event()
+
+    def slowly(name):
+        gate.wait(10)
+        return loaded(name)
+
+    drafts = Drafts([], slowly, evicted=[ModelInfo("a", "model")], limit_bytes=10, sizes={"a": 10, "new": 10})
+    drafts.load("new")
+    for _ in range(30):
+        drafts.missed("a")
+    drafts.tend()
+    gate.set()
+    assert settled(drafts) == {"a": "resident"}
 
 
 def test_without_a_limit_nothing_ever_leaves():
