@@ -2,11 +2,12 @@
 
 import typer
 
-from specsched.cli.bench import everything, identity, plain, policy, stretch
+from specsched.cli.bench import engine, everything, identity, plain, policy, stretch
 
 app = typer.Typer(no_args_is_help=True, help="Measure.")
 app.command()(identity.identity)
 app.command()(plain.plain)
+app.command()(engine.engine)
 app.command()(stretch.stretch)
 app.command()(policy.policy)
 app.command("all")(everything.run_all)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from specsched.pool.manifest import Pool
 
 _CHECK = "plain_over_transformers_plain"
-_BAR = 1.0
+_BAR = 1.2
 
 
 @one_line_errors
