@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from specsched.engine.proposers.ngram import NgramIndex
+from specsched.engine.proposers.suffix_index import SuffixIndex
 from specsched.modelkit.evaluate import Drafts, path_scores
 from specsched.modelkit.generation import GenerationSettings, Sample, generate
 from specsched.modelkit.language_model import LanguageModel
@@ -86,7 +86,7 @@ def _of(
 
 def _lookup(target: LanguageModel, one: TaughtTrace, max_gamma: int) -> LookupScores:
     law = _law(target, one)  # [L, V]
-    completion, index, text = one.trace.completion_ids, NgramIndex(), list(one.trace.prompt_ids)
+    completion, index, text = one.trace.completion_ids, SuffixIndex(), list(one.trace.prompt_ids)
     size = len(completion)
     offered, accepted = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.int64)
     overlaps = np.zeros((size, max_gamma))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from specsched.engine.proposers.ngram import NgramIndex
+from specsched.engine.proposers.suffix_index import SuffixIndex
 
 MAX_GAMMA = 8
 
@@ -47,7 +47,7 @@ def model_offers(ratios: NDArray[np.float64], overlaps: NDArray[np.float64], rng
 
 def ngram_offers(prompt: Sequence[int], completion: Sequence[int]) -> Offers:
     """Offers of the n-gram proposer."""
-    index, text = NgramIndex(), list(prompt)
+    index, text = SuffixIndex(), list(prompt)
     offered, accepted = [], []
     for position, token in enumerate(completion):
         index.extend(text)

@@ -6,7 +6,6 @@ from transformers import AutoModelForCausalLM, MambaConfig
 
 from specsched.engine.model import LanguageModel
 from specsched.engine.profile import Profiler
-from specsched.engine.proposers.ngram import NgramIndex
 from specsched.engine.settings import EngineSettings
 from specsched.errors import DuplicateRequest, InvalidRequest, UnsupportedModel
 from specsched.records import Candidate, FinishReason, Plan, Sampling
@@ -130,21 +129,6 @@ def test_a_draft_with_a_shorter_context_stops_proposing() -> None:
     assert out.tokens == run(engine_of(TARGET), [job([1, 2], max_tokens=60)])["r"].tokens
     assert controller.observed["r"][0].gamma == 4
     assert controller.observed["r"][-1].gamma == 0
-
-
-def test_ngrams_go_on_with_what_followed_the_longest_match() -> None:
-    index = NgramIndex()
-    text = [1, 2, 3, 4, 9, 2, 3, 7, 1, 2, 3]
-    index.extend(text)
-    assert index.lookup(text, 3) == [4, 9, 2]
-    assert index.lookup([*text, 8, 8], 2) == []
-    text += [8, 2, 3]
-    index.extend(text)
-    assert index.lookup(text, 2) == [8, 2]
-    loop = [5, 6, 5, 6]
-    index = NgramIndex()
-    index.extend(loop)
-    assert index.lookup(loop, 5) == [5, 6, 5, 6, 5]
 
 
 def test_the_profile_covers_what_the_policy_needs() -> None:
