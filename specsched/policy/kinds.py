@@ -7,9 +7,12 @@ from specsched.policy.adaptive import AdaptivePolicy
 from specsched.policy.base import Policy, RoundController
 from specsched.policy.baselines.batch_table import batch_table_controller, batch_table_policy
 from specsched.policy.baselines.ema import ema_controller, ema_policy
+from specsched.policy.baselines.epsilon_greedy import epsilon_greedy_controller, epsilon_greedy_policy
+from specsched.policy.baselines.exp3spec import exp3spec_controller, exp3spec_policy
 from specsched.policy.baselines.heuristic import heuristic_controller, heuristic_policy
+from specsched.policy.baselines.metasd import metasd_controller, metasd_policy
 from specsched.policy.baselines.smartspec import smartspec_controller, smartspec_policy
-from specsched.policy.baselines.ucbspec import UcbSpecPolicy, ucbspec_controller
+from specsched.policy.baselines.ucbspec import ucbspec_controller, ucbspec_policy
 from specsched.policy.controller import AdaptiveController, PlannedController
 from specsched.policy.fixed import FixedPolicy, PlainPolicy
 from specsched.policy.settings import PolicySettings
@@ -79,8 +82,22 @@ KINDS: Mapping[str, Kind] = {
         lambda _choices, costs: smartspec_controller(costs),
     ),
     "ucbspec": Kind(
-        lambda choices, _classes: UcbSpecPolicy(choices.max_gamma, choices.seed),
+        lambda choices, _classes: ucbspec_policy(choices.max_gamma, choices.seed),
         lambda _choices, costs: ucbspec_controller(costs),
         needs_draft=False,
+    ),
+    "exp3spec": Kind(
+        lambda choices, _classes: exp3spec_policy(choices.max_gamma, choices.seed),
+        lambda _choices, costs: exp3spec_controller(costs),
+        needs_draft=False,
+    ),
+    "metasd": Kind(
+        lambda choices, _classes: metasd_policy(choices.max_gamma, choices.seed),
+        lambda _choices, _costs: metasd_controller(),
+        needs_draft=False,
+    ),
+    "epsilon_greedy": Kind(
+        lambda choices, _classes: epsilon_greedy_policy(choices.draft_model, choices.max_gamma),
+        lambda choices, _costs: epsilon_greedy_controller(choices.max_gamma, choices.seed),
     ),
 }

@@ -6,10 +6,13 @@ import pytest
 from specsched.policy.base import Arm
 from specsched.policy.baselines.batch_table import batch_table_controller, batch_table_policy
 from specsched.policy.baselines.ema import ema_controller, ema_policy
+from specsched.policy.baselines.epsilon_greedy import epsilon_greedy_controller, epsilon_greedy_policy
+from specsched.policy.baselines.exp3spec import exp3spec_controller, exp3spec_policy
 from specsched.policy.baselines.heuristic import heuristic_controller, heuristic_policy
+from specsched.policy.baselines.metasd import metasd_controller, metasd_policy
 from specsched.policy.baselines.plans import PLAIN
 from specsched.policy.baselines.smartspec import smartspec_controller, smartspec_policy
-from specsched.policy.baselines.ucbspec import UcbSpecPolicy, ucbspec_controller
+from specsched.policy.baselines.ucbspec import ucbspec_controller, ucbspec_policy
 from specsched.records import NO_DRAFT, Plan
 from tests.policy.grids import grid
 from tests.policy.rounds import FREE, begun, context, everything, nothing, play, record, views
@@ -20,7 +23,10 @@ POLICIES = {
     "batch_table": lambda: batch_table_policy("good", TABLE, 8),
     "ema": lambda: ema_policy("good", 8),
     "smartspec": lambda: smartspec_policy("good", 8),
-    "ucbspec": lambda: UcbSpecPolicy(8, seed=1),
+    "ucbspec": lambda: ucbspec_policy(8, seed=1),
+    "exp3spec": lambda: exp3spec_policy(8, seed=1),
+    "metasd": lambda: metasd_policy(8, seed=1),
+    "epsilon_greedy": lambda: epsilon_greedy_policy("good", 8),
 }
 CONTROLLERS = {
     "heuristic": heuristic_controller,
@@ -28,6 +34,9 @@ CONTROLLERS = {
     "ema": lambda: ema_controller(8),
     "smartspec": lambda: smartspec_controller(grid()),
     "ucbspec": lambda: ucbspec_controller(grid()),
+    "exp3spec": lambda: exp3spec_controller(grid()),
+    "metasd": metasd_controller,
+    "epsilon_greedy": lambda: epsilon_greedy_controller(8, seed=1),
 }
 
 

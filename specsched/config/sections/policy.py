@@ -6,7 +6,19 @@ from pydantic import Field
 
 from specsched.config.sections.base import Section
 
-Kind = Literal["adaptive", "fixed", "plain", "heuristic", "batch_table", "ema", "smartspec", "ucbspec"]
+Kind = Literal[
+    "adaptive",
+    "fixed",
+    "plain",
+    "heuristic",
+    "batch_table",
+    "ema",
+    "smartspec",
+    "ucbspec",
+    "exp3spec",
+    "metasd",
+    "epsilon_greedy",
+]
 
 
 class Policy(Section):
@@ -14,7 +26,8 @@ class Policy(Section):
 
     kind: Kind = Field(default="adaptive", description="Which policy decides.")
     draft_model: str | None = Field(
-        default=None, description="For kinds fixed, heuristic, batch_table, ema and smartspec: the draft."
+        default=None,
+        description="For kinds fixed, heuristic, batch_table, ema, smartspec and epsilon_greedy: the draft.",
     )
     gamma: int = Field(default=4, ge=0, le=64, description="For kind fixed: the lookahead.")
     batch_table: dict[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=0, le=64)]] = Field(
