@@ -17,6 +17,7 @@ HEAD_BYTES, TAIL_BYTES = 1200, 400
 EDGE_BYTES = 160
 WORD_BITS, EDGE_BITS = 15, 14
 BUCKETS = (1 << WORD_BITS) + 2 * (1 << EDGE_BITS)
+CHANNELS = 3
 
 Bytes = NDArray[np.uint8]
 Hashes = NDArray[np.uint64]

@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from specsched.classify.features import extract
+from specsched.classify.features import Features, extract
 from specsched.classify.weights import Weights, load_weights
 from specsched.records import ClassProbabilities
 
@@ -16,10 +16,10 @@ DOUBT = 0.02
 class LinearClassifier:
     """A linear model in two gathers: about half a millisecond for 2,000 characters."""
 
-    __slots__ = ("_weights", "version")
+    __slots__ = ("version", "weights")
 
     def __init__(self, weights: Weights, version: str = "unsaved") -> None:
-        self._weights = weights
+        self.weights = weights
         self.version = version
 
     @classmethod
@@ -34,20 +34,23 @@ class LinearClassifier:
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes it knows, in the order of its probabilities."""
-        return self._weights.classes
+        return self.weights.classes
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The data sets that it was trained on."""
-        return self._weights.sources
+        return self.weights.sources
 
     def classify(self, text: str) -> ClassProbabilities:
         """Return π for any text; flat for one without words."""
-        weights = self._weights
-        features = extract(text)
+        return ClassProbabilities(self.weights.classes, self.probabilities(extract(text)))
+
+    def probabilities(self, features: Features) -> tuple[float, ...]:
+        """Return π for a prompt's features."""
+        weights = self.weights
         if not len(features.buckets):
-            return ClassProbabilities(weights.classes, (1.0 / len(weights.classes),) * len(weights.classes))
+            return (1.0 / len(weights.classes),) * len(weights.classes)
         scores = features.values @ weights.coefficients[features.buckets] + weights.intercepts  # [K]
         raised = np.exp((scores - scores.max()).astype(np.float64) / weights.temperature)
         mixed = (1 - DOUBT) * raised / raised.sum() + DOUBT / len(weights.classes)
-        return ClassProbabilities(weights.classes, tuple(mixed.tolist()))
+        return tuple(mixed.tolist())

@@ -11,7 +11,9 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from specsched.classify.base import Classifier
+from specsched.classify.corrections import CorrectedClassifier
 from specsched.classify.fake import FixedClassifier
+from specsched.classify.feedback import NullFeedback
 from specsched.classify.linear import LinearClassifier
 from specsched.cli.stores import arm_versions, make_store
 from specsched.config.reload import refusal
@@ -81,6 +83,7 @@ def make_scheduler(
             capture=NullSink() if capture is None else capture,
             tracer=tracer or NullTracer(),
             store=make_store(config, pool, classifier),
+            feedback=classifier if isinstance(classifier, CorrectedClassifier) else NullFeedback(),
         )
     )
 
@@ -104,7 +107,8 @@ def make_classifier(config: Config, pool: Pool) -> Classifier:
     """Build the classifier: the pool's, or one that knows nothing."""
     if not config.classifier.enabled or pool.classifier is None:
         return FixedClassifier()
-    return LinearClassifier.load(pool.classifier)
+    loaded = LinearClassifier.load(pool.classifier)
+    return CorrectedClassifier(loaded) if config.classifier.online_correction else loaded
 
 
 def make_snapshot(config: Config, pool: Pool, known_classes: tuple[str, ...]) -> Snapshot:

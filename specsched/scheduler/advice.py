@@ -88,5 +88,5 @@ def head_and_tail(text: str) -> str:
 
 def _slim(case: Case) -> Case:
     """Without the prompt's tokens; without costs, since the rounds are not our workers'."""
-    reading = replace(case.reading, token_ids=(), text=head_and_tail(case.reading.text))
+    reading = replace(case.reading, token_ids=(), text="", said=head_and_tail(case.reading.said))
     return replace(case, request=replace(case.request, prompt=TextPrompt("")), reading=reading, costs=None)

@@ -42,5 +42,5 @@ class Advisor:
         for index, record in enumerate(rounds):
             tokens += self._observer.reported(case, index, tokens, record)
         if prompt_class is not None:
-            self._feedback.told(case.reading.text, prompt_class)
+            self._feedback.told(case.reading.said, prompt_class, case.request.tenant)
         return True

@@ -6,7 +6,6 @@ from specsched.policy.base import Observation
 from specsched.policy.cost import CostModel
 from specsched.records import (
     CapturedCompletion,
-    ChatPrompt,
     Completion,
     Decision,
     DecisionRecord,
@@ -70,12 +69,9 @@ class Case:
 
     def captured(self, completion: Completion) -> CapturedCompletion:
         """Return what a tenant may have agreed to have kept: what was said, without the template around it."""
-        prompt, said = self.request.prompt, self.reading.text
-        if isinstance(prompt, ChatPrompt):
-            said = "\n".join(message.content for message in prompt.messages)
         return CapturedCompletion(
             tenant=self.request.tenant,
-            prompt=said,
+            prompt=self.reading.said,
             completion=completion.text,
             prompt_class=self.decision.prompt_class,
             draft_model=self.decision.plan.draft_model,

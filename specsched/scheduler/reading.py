@@ -15,6 +15,8 @@ class Reading:
 
     token_ids: tuple[int, ...]
     text: str
+    said: str
+    """What was classified: the text without a chat template's own."""
     class_probabilities: ClassProbabilities
     classify_seconds: float | None = None
     """None when the caller named the class."""
@@ -53,10 +55,10 @@ class Reader:
             text = said = self._decoded(ids)
         if request.prompt_class is not None:
             known = tuple(dict.fromkeys((*self.prompt_classes, request.prompt_class)))  # it may be the policy's own
-            return Reading(ids, text, ClassProbabilities.certain(request.prompt_class, known))
+            return Reading(ids, text, said, ClassProbabilities.certain(request.prompt_class, known))
         started = self._clock()
         classes = self._classifier.classify(said)
-        return Reading(ids, text, classes, self._clock() - started)
+        return Reading(ids, text, said, classes, self._clock() - started)
 
     def _decoded(self, token_ids: tuple[int, ...]) -> str:
         """Ids outside the vocabulary have no text; the request is refused after this, with all that is wrong."""

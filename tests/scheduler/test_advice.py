@@ -33,8 +33,8 @@ class Labels:
     def __init__(self):
         self.taken = []
 
-    def told(self, text, prompt_class):
-        self.taken.append((text, prompt_class))
+    def told(self, text, prompt_class, tenant):
+        self.taken.append((text, prompt_class, tenant))
 
 
 class Advisor:
@@ -100,10 +100,10 @@ async def test_memory_is_bounded_and_the_oldest_go_first():
 
 async def test_a_label_goes_to_the_classifier_with_the_prompt():
     advisor = Advisor()
-    await advisor.scheduler.decide(replace(ask("a"), prompt=TextPrompt("the cat")))
+    await advisor.scheduler.decide(replace(ask("a", tenant="t"), prompt=TextPrompt("the cat")))
     advisor.report("a", label="code")
     advisor.report("a", label="math")
-    assert advisor.labels.taken == [("the cat", "code")]
+    assert advisor.labels.taken == [("the cat", "code", "t")]
 
 
 def test_of_a_long_prompt_head_and_tail_are_kept():

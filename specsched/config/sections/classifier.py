@@ -9,3 +9,7 @@ class Classifier(Section):
     """Prompt classification."""
 
     enabled: bool = Field(default=True, description="Whether prompts are classified; off: every class equally likely.")
+    online_correction: bool = Field(
+        default=False,
+        description="Whether class labels that callers report correct the classifier, within bounds, until a restart.",
+    )
