@@ -1,11 +1,13 @@
 """What the engine does around its rounds: limits, stops, pauses, disabled drafts, bad jobs."""
 
+import time
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, MambaConfig
 
 from specsched.engine.model import LanguageModel
-from specsched.engine.profile import Profiler
+from specsched.engine.profile import Profiler, stopwatch_for
 from specsched.engine.settings import EngineSettings
 from specsched.errors import DuplicateRequest, InvalidRequest, UnsupportedModel
 from specsched.records import Candidate, FinishReason, Plan, Sampling
@@ -129,6 +131,45 @@ def test_a_draft_with_a_shorter_context_stops_proposing() -> None:
     assert out.tokens == run(engine_of(TARGET), [job([1, 2], max_tokens=60)])["r"].tokens
     assert controller.observed["r"][0].gamma == 4
     assert controller.observed["r"][-1].gamma == 0
+
+
+class Disturbed:
+    """A clock of a machine on which something else takes four seconds of some runs' times, many runs in a row."""
+
+    def __init__(self) -> None:
+        self.now, self.calls = 0.0, 0
+
+    def __call__(self) -> float:
+        self.calls += 1
+        self.now += 1.0 + 4.0 * (self.calls % 150 < 100)
+        return self.now
+
+
+def test_a_disturbed_profile_finds_the_undisturbed_times() -> None:
+    engine = engine_of(TARGET)
+    grid = Profiler(engine._target, {}, max_rows=4, seconds=1e6, stopwatch=Disturbed()).grid()
+    assert {point.seconds for point in grid.verify} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "expected"),
+    [
+        ("cpu", 1, time.thread_time),
+        ("cpu", 2, time.perf_counter),
+        ("cuda", 1, time.perf_counter),
+    ],
+)
+def test_one_thread_s_costs_leave_out_what_others_take(device: str, threads: int, expected: object) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    assert stopwatch_for(torch.device(device)) is expected
+    torch.set_num_threads(before)
+
+
+def test_a_profile_ends_with_its_time() -> None:
+    engine = engine_of(TARGET)
+    grid = Profiler(engine._target, {}, max_rows=4, seconds=20.0, clock=Disturbed()).grid()
+    assert [point.positions for point in grid.verify] == [1, 2, 3]  # five seconds each, of half the time
 
 
 def test_the_profile_covers_what_the_policy_needs() -> None:
