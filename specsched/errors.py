@@ -11,6 +11,7 @@ status code. One interceptor turns them into status; nothing else in the tree kn
     │   ├── DeadlinePassed               DEADLINE_EXCEEDED
     │   ├── Unauthenticated              UNAUTHENTICATED    no token, or one that is not known
     │   ├── PermissionDenied             PERMISSION_DENIED  known, and not allowed
+    │   ├── PoisonRequest                FAILED_PRECONDITION  workers died of it
     │   └── NotOffered                   UNIMPLEMENTED
     ├── CapacityError                    wait, then try again
     │   ├── Overloaded                   RESOURCE_EXHAUSTED the queue is full
@@ -22,7 +23,9 @@ status code. One interceptor turns them into status; nothing else in the tree kn
     │   │   ├── UnsupportedModel         an architecture that cannot be rolled back
     │   │   └── VocabularyMismatch       a draft that does not speak the target's tokens
     │   └── AddressInUse                 a port or socket that somebody else holds
-    └── WorkerLost                       a worker died under a request; the scheduler resumes it elsewhere
+    ├── WorkerLost                       a worker died under a request; the scheduler resumes it elsewhere
+    └── CallFailed                       a server failed for reasons of its own
+        └── JobFailed                    one call failed, and the server goes on
 """
 
 from collections.abc import Sequence
@@ -99,6 +102,13 @@ class PermissionDenied(RequestError):
 
     def __init__(self, message: str = "the caller is not allowed to do this") -> None:
         super().__init__(message)
+
+
+class PoisonRequest(RequestError):
+    """Workers died, hung or failed of this request again and again; the like of it is refused for a while."""
+
+    reason = "POISON_REQUEST"
+    code = "FAILED_PRECONDITION"
 
 
 class NotOffered(RequestError):
@@ -179,13 +189,24 @@ class AddressInUse(SetupError):
 
 
 class WorkerLost(SpecschedError):
-    """The worker died, or its connection broke, while a request ran on it."""
+    """The worker died, hung, or its connection broke, while a request ran on it."""
 
     reason = "WORKER_LOST"
     code = "UNAVAILABLE"
+
+    def __init__(self, message: str, *, alone: bool = False) -> None:
+        """Say what happened; `alone` where no other request can have been the cause."""
+        self.alone = alone
+        super().__init__(message)
 
 
 class CallFailed(SpecschedError):
     """A call to a server failed for a reason that is the server's own; its log knows more."""
 
     reason = "CALL_FAILED"
+
+
+class JobFailed(CallFailed):
+    """One call failed for a reason of its own, and the server goes on: no numbers came out of it, for example."""
+
+    reason = "JOB_FAILED"

@@ -373,7 +373,7 @@ class RoundRecord:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one round added to a completion. The last one carries `finish`."""
+    """What one round added to a completion. The last one carries `finish`, or `failure` and no tokens."""
 
     token_ids: tuple[int, ...]
     logprobs: tuple[TokenLogprob, ...] = ()
@@ -383,6 +383,8 @@ class Chunk:
     """The EOS or stop token that ended the completion; it is the last of token_ids."""
     cached_tokens: int = 0
     """Prompt tokens whose KV was reused."""
+    failure: str = ""
+    """Why the row had to be given up. Stays inside the worker: others see `JobFailed`."""
     worker_id: str = ""
     """Who sent it; the dispatcher says so."""
 

@@ -58,6 +58,7 @@ async def _serve(config: Config, origin: "Source") -> None:
     from specsched.cli.wiring import make_scheduler
     from specsched.config.reload import Reloader
     from specsched.dispatch.grpc import GrpcDispatcher
+    from specsched.dispatch.patience import Patience
     from specsched.pool.manifest import load_pool
     from specsched.scheduler.control import Control
     from specsched.server.admin import AdminServicer
@@ -72,8 +73,9 @@ async def _serve(config: Config, origin: "Source") -> None:
     from specsched.wire.rpc import CODES
     from specsched.wire.serving import GrpcServer
 
-    security = security_of(config)
-    registry, dispatcher = CollectorRegistry(), GrpcDispatcher(security.worker_credentials)
+    security, section = security_of(config), config.workers
+    registry, patience = CollectorRegistry(), Patience(section.keepalive_seconds, section.round_timeout_seconds)
+    dispatcher = GrpcDispatcher(security.worker_credentials, patience)
     configs = ConfigMetrics(registry, config.sha)
     calls = CallMetrics(registry, METHODS, CODES)
     async with AsyncExitStack() as stack:
@@ -101,12 +103,16 @@ async def _serve(config: Config, origin: "Source") -> None:
         reloader = Reloader(origin, config, live_parts(scheduler, pool, config), configs.reloaded)
         admin = AdminServicer(reloader, Control(scheduler, [draft.id for draft in pool.drafts]))
         beside = _operators_server(config, security, {ADMIN: admin, TELEMETRY: TelemetryServicer(live)}, calls.ended)
-        names, failed = {address: address for address in config.workers.addresses}, _never
-        if not names:
+        await scheduler.steering.switch()  # what the configuration disables stands before a worker is ready
+        if names := {address: address for address in section.addresses}:
+            failed = _never
+            watched = dispatcher.connect(tuple(names), (WorkerMetrics(registry, names).changed,))
+        else:
             launcher = await stack.enter_async_context(_launcher(config, stack.enter_context(_kept(config)), registry))
             names, failed = launcher.names, launcher.failed
-        await scheduler.steering.switch()  # what the configuration disables stands before a worker is ready
-        await stack.enter_async_context(dispatcher.connect(tuple(names), WorkerMetrics(registry, names).changed))
+            observers = (WorkerMetrics(registry, names).changed, launcher.changed)
+            watched = dispatcher.connect(tuple(names), observers, launcher.unresponsive)
+        await stack.enter_async_context(watched)
         await stack.enter_async_context(reloads(reloader, origin.path if config.admin.watch_config else None))
         await run_server(
             server,
@@ -161,7 +167,9 @@ def _launcher(config: Config, config_file: Path, registry: "CollectorRegistry") 
     """Make what keeps this host's workers alive."""
     from specsched.cli.wiring import worker_command
     from specsched.telemetry.service_metrics import RestartMetrics
-    from specsched.worker.launcher import Backoff, Launcher
+    from specsched.worker.backoff import Backoff
+    from specsched.worker.keeper import REASONS
+    from specsched.worker.launcher import Launcher
 
     section = config.workers
     return Launcher(
@@ -169,7 +177,8 @@ def _launcher(config: Config, config_file: Path, registry: "CollectorRegistry") 
         worker_command(config_file, manifest_of(config)),
         {**os.environ, **compute_environment(section.threads, section.count)},
         Backoff(section.restart_backoff_seconds, section.restart_backoff_max_seconds),
-        RestartMetrics(registry).restarted,
+        RestartMetrics(registry, REASONS).restarted,
+        section.start_timeout_seconds,
     )
 
 

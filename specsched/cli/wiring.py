@@ -30,6 +30,7 @@ from specsched.pool.manifest import Pool, load_pool
 from specsched.records import NO_DRAFT, AcceptanceRecord, CapturedCompletion, CostGrid
 from specsched.scheduler.admission.admission import Admission
 from specsched.scheduler.admission.limits import Limits
+from specsched.scheduler.quarantine import Quarantine
 from specsched.scheduler.reading import Reader
 from specsched.scheduler.resume import ResumeLimits
 from specsched.scheduler.scheduler import Parts, Scheduler
@@ -77,6 +78,7 @@ def make_scheduler(
             snapshot=make_snapshot(config, pool, classifier.classes),
             admission=Admission(make_limits(config)),
             dispatcher=dispatcher,
+            quarantine=Quarantine(config.workers.quarantine_seconds),
             resume_limits=ResumeLimits(config.workers.max_resumes, config.workers.start_timeout_seconds),
             meter=NullMeter() if registry is None else _metrics(config, pool, classifier, registry),
             sink=NullSink() if sink is None else sink,

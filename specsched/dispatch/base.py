@@ -48,7 +48,8 @@ class Dispatcher(Protocol):
 
         Raises:
             Unavailable: no worker is ready.
-            WorkerLost: the worker died. Chunks that were yielded stand; the caller resumes with the rest.
+            WorkerLost: the worker died or hangs. Chunks that were yielded stand; the caller resumes with the rest.
+            JobFailed: this job failed there, the worker goes on. Chunks that were yielded stand.
             InvalidRequest: the worker refused the job.
         """
         ...

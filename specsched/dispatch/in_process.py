@@ -46,5 +46,6 @@ class InProcessDispatcher:
         with self._outstanding.track(job) as ticket:
             async with aclosing(self._thread.execute(job)) as chunks:
                 async for chunk in chunks:
-                    ticket.delivered(chunk)
+                    self._outstanding.delivered(ticket, chunk)
                     yield replace(chunk, worker_id=self._info.worker_id)
+                    self._outstanding.awaits(ticket)

@@ -7,7 +7,10 @@ from typing import Any, Protocol
 from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
 
 Deliver = Callable[[Chunk], None]
-"""Takes a row's chunks, one per round, on the engine's thread; must not block. The last one carries `finish`."""
+"""Takes a row's chunks, one per round, on the engine's thread; must not block.
+
+The last one carries `finish` or `failure`.
+"""
 
 
 class EngineCore(Protocol):

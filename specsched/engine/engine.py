@@ -22,6 +22,7 @@ from specsched.engine.roster import Roster, Waiting
 from specsched.engine.rounds import propose, score
 from specsched.engine.row import Row
 from specsched.engine.settings import EngineSettings
+from specsched.engine.soundness import UnsoundTarget, is_sound
 from specsched.engine.synthetic import SyntheticVerifier
 from specsched.engine.verify import Verdict, verify
 from specsched.errors import DuplicateRequest
@@ -166,12 +167,24 @@ class Engine:
         proposal = propose(rows, arms, self._proposers, self._clock)
         started = self._clock()
         logits = score(self._target, rows, proposal.drafts)
+        self._end_unsound(rows, logits)
         verdicts = self._verify(logits, rows, proposal.drafts)
         seconds = self._clock() - started
         records = [proposal.record(i, verdict, seconds) for i, verdict in enumerate(verdicts)]
         endings = [self._commit(*each) for each in zip(rows, verdicts, records, strict=True)]
         for row, ending, of_row in zip(rows, endings, logits, strict=True):  # after all commits: leaving moves KV
             self._deliver(row, ending, of_row)
+
+    def _end_unsound(self, rows: list[Row], logits: list[Tensor]) -> None:
+        """Give up rows whose logits are no numbers, and the engine with them.
+
+        Their keys and values are no numbers either; they would spread to whoever is masked beside them.
+        """
+        unsound = [row for row, of_row in zip(rows, logits, strict=True) if not is_sound(of_row)]
+        for row in unsound:
+            self._end(row, Chunk((), failure="the target computed no numbers for it"))
+        if unsound:
+            raise UnsoundTarget(f"the target computed no numbers for {len(unsound)} of {len(rows)} rows")
 
     def _chosen(self, rows: list[Row]) -> list[Arm]:
         return self._controller.choose([row.view for row in rows])

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 
+from specsched.errors import JobFailed
 from specsched.records import Chunk
 
 CAPACITY = 32
@@ -17,8 +18,8 @@ class Outbox:
         """Make an empty outbox on the running loop.
 
         Args:
-            pause: Called on the engine's thread when it is full.
-            resume: Called on the event loop when it is half empty again.
+            pause: Called on the engine's thread when it is full; must not block.
+            resume: Called on the event loop when it is half empty again; must not block.
             capacity: Chunks.
         """
         self._pause = pause
@@ -36,18 +37,25 @@ class Outbox:
             self._waiting += 1
             pause = self._waiting >= self._capacity and not self._paused
             self._paused = self._paused or pause
-        if pause:
-            self._pause()
+            if pause:  # under the lock, as below: swapped, the two would leave the row paused for ever
+                self._pause()
         if not self._loop.is_closed():  # else the process is ending, and nobody reads
             self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
 
     async def chunks(self) -> AsyncIterator[Chunk]:
-        """Yield chunks up to the one that carries a finish reason; raise the error that comes instead."""
+        """Yield chunks up to the one that carries a finish reason; raise the error that comes instead.
+
+        Raises:
+            JobFailed: the engine gave the row up.
+            Exception: what the engine died of.
+        """
         while True:
             item = await self._queue.get()
             self._taken()
             if isinstance(item, Exception):
                 raise item
+            if item.failure:
+                raise JobFailed(item.failure)
             yield item
             if item.finish is not None:
                 return
@@ -57,5 +65,5 @@ class Outbox:
             self._waiting -= 1
             resume = self._paused and self._waiting <= self._capacity // 2
             self._paused = self._paused and not resume
-        if resume:
-            self._resume()
+            if resume:
+                self._resume()

@@ -1,15 +1,17 @@
 """The engine's thread: it alone touches the engine; everybody else sends it commands."""
 
 import asyncio
+import itertools
 import queue
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from specsched.engine.base import EngineCore
 from specsched.engine.outbox import Outbox
-from specsched.errors import DuplicateRequest, Unavailable, WorkerLost
+from specsched.errors import Unavailable, WorkerLost
 from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
 
 T = TypeVar("T")
@@ -28,6 +30,7 @@ class EngineThread:
         self._ended: Future[None] = Future()
         self._outboxes: dict[str, Outbox] = {}
         self._asked: set[Future[Any]] = set()
+        self._numbers = itertools.count()
         self._empty = asyncio.Event()
         self._stopping = False
         self._draining = False
@@ -93,23 +96,22 @@ class EngineThread:
         """Run a job; closing the generator early cancels its row before the next round.
 
         Raises:
-            InvalidRequest, DuplicateRequest: refused by the engine.
+            InvalidRequest: refused by the engine.
             Unavailable: draining.
+            JobFailed: the engine gave this row up.
             WorkerLost: the engine died.
         """
         if self._draining:
             raise Unavailable(f"{self.info.worker_id} is draining", retry_after_seconds=1.0)
-        name = job.request_id
+        name = f"{job.request_id}#{next(self._numbers)}"  # a call that was just cancelled may still have its row
         outbox = Outbox(
             pause=lambda: self._post(lambda engine: engine.pause(name)),
             resume=lambda: self._post(lambda engine: engine.resume(name)),
         )
-        if name in self._outboxes:
-            raise DuplicateRequest(f"request {name} is running already")
         self._outboxes[name] = outbox
         self._empty.clear()
         try:  # from before the submit: whoever leaves while it waits for the step under way leaves no row behind
-            await self._ask(lambda engine: engine.submit(job, outbox.put))
+            await self._ask(lambda engine: engine.submit(replace(job, request_id=name), outbox.put))
             async for chunk in outbox.chunks():
                 yield chunk
         finally:

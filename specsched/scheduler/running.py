@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from specsched.errors import DuplicateRequest, Unavailable, UnknownRequest
-
-T = TypeVar("T")
+from specsched.scheduler.abort import Abort
 
 _ABORT_SECONDS = 1.0
 """Time that aborted requests have to say so, when everything ends."""
@@ -18,7 +16,7 @@ class Running:
     """Registry of running requests, by tenant and id: no tenant can take another one's ids, or end its requests."""
 
     def __init__(self) -> None:
-        self._aborts: dict[tuple[str, str], asyncio.Event] = {}
+        self._aborts: dict[tuple[str, str], Abort] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self._closed = False
@@ -27,8 +25,8 @@ class Running:
         return len(self._aborts)
 
     @contextmanager
-    def enter(self, tenant: str, request_id: str) -> Iterator[asyncio.Event]:
-        """Register a request; yields the event that is set when it is aborted.
+    def enter(self, tenant: str, request_id: str) -> Iterator[Abort]:
+        """Register a request; yields what is set when it is aborted.
 
         Raises:
             DuplicateRequest: the id runs already.
@@ -39,7 +37,7 @@ class Running:
         key = (tenant, request_id)
         if key in self._aborts:
             raise DuplicateRequest(f"request {request_id} is running already")
-        self._aborts[key] = asyncio.Event()
+        self._aborts[key] = Abort()
         self._empty.clear()
         try:
             yield self._aborts[key]
@@ -75,29 +73,7 @@ class Running:
             async with asyncio.timeout(seconds):
                 await self._empty.wait()
         except TimeoutError:
-            for event in self._aborts.values():
-                event.set()
+            for abort in self._aborts.values():
+                abort.set()
             with contextlib.suppress(TimeoutError):  # a caller that stopped reading hears nothing: its call is cut
                 await asyncio.wait_for(self._empty.wait(), _ABORT_SECONDS)
-
-
-async def until(event: asyncio.Event, source: AsyncIterator[T]) -> AsyncGenerator[T, None]:
-    """Yield from a source until it ends or the event is set."""
-    stop = asyncio.ensure_future(event.wait())
-    following: asyncio.Future[T] | None = None
-    try:
-        while True:
-            following = asyncio.ensure_future(anext(source))
-            await asyncio.wait({following, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if not following.done():
-                return
-            try:
-                item = following.result()
-            except StopAsyncIteration:
-                return
-            yield item
-    finally:
-        stop.cancel()
-        if following is not None and not following.done():
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)

@@ -19,12 +19,14 @@ from specsched.records import (
     Completion,
     Decision,
     FinishReason,
+    Job,
     Request,
     TextChunk,
     Usage,
     WorkerInfo,
     WorkerLoad,
 )
+from specsched.scheduler.abort import Abort
 from specsched.scheduler.account import Account
 from specsched.scheduler.admission.admission import Admission
 from specsched.scheduler.admission.limits import Limits, capacity_of
@@ -36,10 +38,11 @@ from specsched.scheduler.case import Case
 from specsched.scheduler.checks import check_request
 from specsched.scheduler.logbook import Logbook
 from specsched.scheduler.observing import Observer
+from specsched.scheduler.quarantine import Quarantine
 from specsched.scheduler.reading import Reader, Reading
 from specsched.scheduler.remembering import Memory
 from specsched.scheduler.resume import ResumeLimits, execute_resumed
-from specsched.scheduler.running import Running, until
+from specsched.scheduler.running import Running
 from specsched.scheduler.snapshot import Snapshot
 from specsched.scheduler.steering import Steering
 from specsched.scheduler.summary import unserved
@@ -63,6 +66,7 @@ class Parts:
     admission: Admission
     dispatcher: Dispatcher
     resume_limits: ResumeLimits = field(default_factory=ResumeLimits)
+    quarantine: Quarantine = field(default_factory=Quarantine)
     meter: Meter = field(default_factory=NullMeter)
     sink: Sink[AcceptanceRecord] = field(default_factory=NullSink)
     capture: Sink[CapturedCompletion] = field(default_factory=NullSink)
@@ -163,7 +167,7 @@ class Scheduler:
         """Yield the deltas of a completion, one per round, then its account.
 
         Raises:
-            InvalidRequest, DuplicateRequest, Overloaded, QuotaExceeded, Unavailable
+            InvalidRequest, DuplicateRequest, PoisonRequest, Overloaded, QuotaExceeded, Unavailable
         """
         arrived = self._parts.clock()
         with ExitStack() as held:
@@ -191,7 +195,7 @@ class Scheduler:
                     yield answer
 
     async def _complete(
-        self, case: Case, account: Account, aborted: asyncio.Event, span: Span
+        self, case: Case, account: Account, aborted: Abort, span: Span
     ) -> AsyncGenerator[TextChunk | Completion, None]:
         """Dispatch, deliver and observe every round, then sum up."""
         stopping = case.request.stopping
@@ -201,8 +205,11 @@ class Scheduler:
         with span.child("dispatch") as dispatch:
             left = seconds_left(case.request, account.dispatched - account.arrived)
             job = case.job(noise_seed(case.request, self._parts.draw_seed), left, dispatch.trace_parent)
-            chunks = execute_resumed(self._parts.dispatcher, job, self._parts.resume_limits, self._parts.clock)
-            async with aclosing(chunks), aclosing(until(aborted, chunks)) as live:
+            parts = self._parts
+            with self._rejections():
+                parts.quarantine.check(job)
+            chunks = execute_resumed(parts.dispatcher, job, parts.resume_limits, parts.quarantine, parts.clock)
+            async with aclosing(chunks), aclosing(aborted.until(chunks)) as live:
                 async for chunk in live:
                     delta = stream.push(chunk)
                     self._observer.observe(case, account, delta, chunk.worker_id, self._parts.clock())

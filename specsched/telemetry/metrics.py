@@ -9,12 +9,13 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from specsched.errors import DuplicateRequest, InvalidRequest, Overloaded, QuotaExceeded, Unavailable
+from specsched.errors import DuplicateRequest, InvalidRequest, Overloaded, PoisonRequest, QuotaExceeded, Unavailable
 from specsched.records import NO_DRAFT, Decision, RoundRecord, WorkerLoad
 from specsched.telemetry.tenant_metrics import TenantMetrics
 from specsched.telemetry.worker_figures import WorkerFigures
 
-REASONS = tuple(error.reason for error in (InvalidRequest, DuplicateRequest, Overloaded, QuotaExceeded, Unavailable))
+_TURNED_AWAY = (InvalidRequest, DuplicateRequest, PoisonRequest, Overloaded, QuotaExceeded, Unavailable)
+REASONS = tuple(error.reason for error in _TURNED_AWAY)
 """Why a scheduler turns a request away."""
 
 _FIRST_TOKEN = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)

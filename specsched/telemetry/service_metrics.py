@@ -62,14 +62,24 @@ class WorkerMetrics:
 class RestartMetrics:
     """Restarts of the workers that this service started itself."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, reasons: Iterable[str]) -> None:
+        """Register them; `reasons` are all that a worker can end for."""
         self._restarts = Counter(
             "specsched_worker_restarts_total", "Workers that died and were started again.", registry=registry
         )
+        self._endings = Counter(
+            "specsched_worker_endings_total",
+            "Why workers that were started again ended.",
+            ("reason",),
+            registry=registry,
+        )
+        for reason in reasons:
+            self._endings.labels(reason)
 
-    def restarted(self) -> None:
+    def restarted(self, reason: str) -> None:
         """Count a restart."""
         self._restarts.inc()
+        self._endings.labels(reason).inc()
 
 
 class SinkMetrics:

@@ -15,9 +15,11 @@ from specsched.errors import (
     DeadlinePassed,
     DuplicateRequest,
     InvalidRequest,
+    JobFailed,
     NotOffered,
     Overloaded,
     PermissionDenied,
+    PoisonRequest,
     QuotaExceeded,
     SetupError,
     SpecschedError,
@@ -75,6 +77,11 @@ def error_of(error: grpc.aio.AioRpcError) -> SpecschedError:
     return raised(message)
 
 
+def raised_there(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a server of ours said this itself; else the connection to it broke."""
+    return bool(_reason_of(tuple(error.trailing_metadata() or ())))
+
+
 _BY_REASON: Mapping[str, type[SpecschedError]] = {
     kind.reason: kind
     for kind in (
@@ -84,10 +91,12 @@ _BY_REASON: Mapping[str, type[SpecschedError]] = {
         DeadlinePassed,
         Unauthenticated,
         PermissionDenied,
+        PoisonRequest,
         NotOffered,
         Overloaded,
         QuotaExceeded,
         Unavailable,
+        JobFailed,
     )
 }
 _BY_CODE: Mapping[grpc.StatusCode, type[SpecschedError]] = {

@@ -25,7 +25,9 @@ from specsched.telemetry.metrics import SchedulerMetrics
 from specsched.telemetry.service_metrics import CallMetrics, ConfigMetrics, RestartMetrics, SinkMetrics, WorkerMetrics
 from specsched.wire.rpc import CODES
 from specsched.wire.serving import GrpcServer
-from specsched.worker.launcher import Backoff, Launcher
+from specsched.worker.backoff import Backoff
+from specsched.worker.keeper import REASONS
+from specsched.worker.launcher import Launcher
 from tests.helpers.service import ROOT, scripted_command, snapshot_of
 from tests.helpers.text import byte_tokenizer
 
@@ -93,7 +95,7 @@ async def metered_service(folder):
         meter=SchedulerMetrics(registry, ("draft", "ngram"), classifier.classes, 2, ("worker-0",)),
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    restarted = RestartMetrics(registry).restarted
+    restarted = RestartMetrics(registry, REASONS).restarted
     launcher = Launcher(1, scripted_command(ROUND_SECONDS), env, Backoff(0.3, 0.3), restarted)
     server = GrpcServer(f"unix:{folder}/s.sock", max_message_bytes=2**20)
     async with metrics_endpoint("127.0.0.1:0", registry) as metrics_address, launcher:
@@ -101,7 +103,7 @@ async def metered_service(folder):
         assert metrics_address is not None
         before = samples_of(await asyncio.to_thread(read, metrics_address))
         assert before["worker_up/worker-0"] == 0
-        async with dispatcher.connect(launcher.addresses, workers.changed), Client(server.address) as client:
+        async with dispatcher.connect(launcher.addresses, (workers.changed,)), Client(server.address) as client:
             observe = CallMetrics(registry, METHODS, CODES).ended
             served = run_server(
                 server, Scheduler(parts), dispatcher, drain_seconds=5.0, failed=launcher.failed, observe=observe

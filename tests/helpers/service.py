@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from specsched.classify.base import PROMPT_CLASSES
@@ -14,6 +14,7 @@ from specsched.classify.fake import FixedClassifier
 from specsched.client import Client
 from specsched.dispatch.base import Dispatcher
 from specsched.dispatch.grpc import GrpcDispatcher
+from specsched.dispatch.patience import Patience
 from specsched.engine.fake import scripted_token
 from specsched.policy.base import Policy
 from specsched.policy.fixed import FixedPolicy
@@ -26,7 +27,8 @@ from specsched.scheduler.scheduler import Parts, Scheduler
 from specsched.scheduler.snapshot import Snapshot
 from specsched.server.process import run_server
 from specsched.wire.serving import GrpcServer
-from specsched.worker.launcher import Backoff, Launcher
+from specsched.worker.backoff import Backoff
+from specsched.worker.launcher import Launcher
 from tests.helpers.text import byte_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -89,15 +91,18 @@ async def scripted_service(
     drain_seconds: float = 5.0,
     policy: Policy | None = None,
     max_requests: int = 64,
+    patience: Patience | None = None,
+    max_resumes: int = 3,
     beside: Callable[[Scheduler], Sequence[GrpcServer]] = lambda _scheduler: (),
 ) -> AsyncIterator[Served]:
     """Start everything; it serves once entered."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     launcher = Launcher(workers, scripted_command(round_seconds), env, Backoff(0.05, 0.2))
-    dispatcher = GrpcDispatcher()
-    scheduler = scheduler_over(dispatcher, policy=policy, max_requests=max_requests)
+    dispatcher = GrpcDispatcher(patience=patience)
+    parts = parts_over(dispatcher, policy=policy, max_requests=max_requests)
+    scheduler = Scheduler(replace(parts, resume_limits=ResumeLimits(max_resumes, wait_seconds=20.0)))
     server = GrpcServer(f"unix:{folder}/s.sock", max_message_bytes=2**20)
-    async with launcher, dispatcher.connect(launcher.addresses):
+    async with launcher, dispatcher.connect(launcher.addresses, (launcher.changed,), launcher.unresponsive):
         running = asyncio.create_task(
             run_server(
                 server,

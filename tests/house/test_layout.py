@@ -72,4 +72,4 @@ def test_the_package_s_files_stay_small():
 def test_every_test_folder_mirrors_a_package():
     packages = {path.parts[1] for path in tracked() if path.parts[0] == "specsched" and len(path.parts) > 2}
     folders = {path.parts[1] for path in tracked() if path.parts[0] == "tests" and len(path.parts) > 2}
-    assert folders - {"helpers", "e2e", "faults", "house"} <= packages
+    assert folders - {"helpers", "e2e", "faults", "fuzz", "house"} <= packages

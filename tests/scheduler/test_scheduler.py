@@ -145,6 +145,7 @@ async def test_a_lost_worker_is_resumed_from_what_was_delivered():
 
 async def test_too_many_lost_workers_end_the_request():
     def script(_job):
+        yield Chunk((9,))
         yield WorkerLost("gone")
 
     with pytest.raises(Unavailable, match="4 workers were lost"):

@@ -150,14 +150,17 @@ def test_calls_are_counted_by_method_and_code(registry: CollectorRegistry) -> No
 
 
 def test_workers_are_down_until_they_are_up(registry: CollectorRegistry) -> None:
-    workers, restarts = WorkerMetrics(registry, {"unix:/a": "worker-0", "b:1": "b:1"}), RestartMetrics(registry)
+    workers, restarts = (
+        WorkerMetrics(registry, {"unix:/a": "worker-0", "b:1": "b:1"}),
+        RestartMetrics(registry, ("killed",)),
+    )
     up = [registry.get_sample_value("specsched_worker_up", {"worker": name}) for name in ("worker-0", "b:1")]
     assert up == [0, 0]
     workers.changed("unix:/a", ready=True)
     workers.changed("b:1", ready=True)
     workers.changed("b:1", ready=False)
-    restarts.restarted()
-    assert samples(registry) == {"worker_up/worker-0": 1, "worker_restarts_total": 1}
+    restarts.restarted("killed")
+    assert samples(registry) == {"worker_up/worker-0": 1, "worker_restarts_total": 1, "worker_endings_total/killed": 1}
 
 
 def test_the_configuration_is_named(registry: CollectorRegistry) -> None:
@@ -190,7 +193,7 @@ async def scraped(address: str) -> str:
 
 
 async def test_the_endpoint_serves_its_registry_and_ends(registry: CollectorRegistry) -> None:
-    RestartMetrics(registry).restarted()
+    RestartMetrics(registry, ()).restarted("killed")
     async with metrics_endpoint("127.0.0.1:0", registry) as address:
         assert address is not None
         assert "specsched_worker_restarts_total 1.0" in await scraped(address)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from specsched.errors import SetupError
-from specsched.worker.launcher import Backoff, Launcher
+from specsched.worker.backoff import Backoff
+from specsched.worker.launcher import Launcher
 from tests.helpers.service import ROOT, scripted_command
 
 ENV = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -37,7 +37,20 @@ class Workers(TlsSection):
         description="For load tests: rates by position at which drafts are accepted. Completions are invalid.",
     )
     profile_seconds: float = Field(default=4.0, ge=0, description="Time for measuring costs at start.")
-    start_timeout_seconds: float = Field(default=120.0, gt=0, description="Time a worker has to load its models.")
+    start_timeout_seconds: float = Field(
+        default=120.0, gt=0, description="Time a worker has to load its models; then it is started again."
+    )
     restart_backoff_seconds: float = Field(default=0.5, gt=0, description="First pause before a restart; doubles.")
     restart_backoff_max_seconds: float = Field(default=30.0, gt=0, description="Longest pause before a restart.")
+    keepalive_seconds: float = Field(
+        default=10.0, gt=0, description="A silent worker is asked for a sign of life, and has as long again to answer."
+    )
+    round_timeout_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="Least time for a round before a worker counts as hung; longer where its profile says so.",
+    )
+    quarantine_seconds: float = Field(
+        default=600.0, ge=0, description="Time for which the like of a request that workers died of is refused."
+    )
     max_resumes: int = Field(default=3, ge=0, description="Workers that one request may lose before it fails.")
