@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,13 +18,14 @@ from specsched.config.tree import Config
 from specsched.errors import AddressInUse, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 
     from google.protobuf.descriptor import ServiceDescriptor
     from prometheus_client import CollectorRegistry
 
     from specsched.cli.security import Security
     from specsched.config.load import Source
+    from specsched.dispatch.grpc import GrpcDispatcher
     from specsched.wire.rpc import CallObserver
     from specsched.wire.serving import GrpcServer
     from specsched.worker.launcher import Launcher
@@ -66,16 +67,16 @@ async def _serve(config: Config, origin: "Source") -> None:
     from specsched.server.reloads import reloads
     from specsched.server.telemetry import TelemetryServicer
     from specsched.telemetry.endpoint import metrics_endpoint
-    from specsched.telemetry.service_metrics import CallMetrics, ConfigMetrics, SinkMetrics, WorkerMetrics
+    from specsched.telemetry.service_metrics import CallMetrics, ConfigMetrics, SinkMetrics
     from specsched.telemetry.sinks.broadcast import Broadcast
     from specsched.telemetry.sinks.fanout import Fanout
     from specsched.wire.rotation import rotating
     from specsched.wire.rpc import CODES
     from specsched.wire.serving import GrpcServer
 
-    security, section = security_of(config), config.workers
-    registry, patience = CollectorRegistry(), Patience(section.keepalive_seconds, section.round_timeout_seconds)
-    dispatcher = GrpcDispatcher(security.worker_credentials, patience)
+    security = security_of(config)
+    patience = Patience(config.workers.keepalive_seconds, config.workers.round_timeout_seconds)
+    registry, dispatcher = CollectorRegistry(), GrpcDispatcher(security.worker_credentials, patience)
     configs = ConfigMetrics(registry, config.sha)
     calls = CallMetrics(registry, METHODS, CODES)
     async with AsyncExitStack() as stack:
@@ -104,15 +105,7 @@ async def _serve(config: Config, origin: "Source") -> None:
         admin = AdminServicer(reloader, Control(scheduler, [draft.id for draft in pool.drafts]))
         beside = _operators_server(config, security, {ADMIN: admin, TELEMETRY: TelemetryServicer(live)}, calls.ended)
         await scheduler.steering.switch()  # what the configuration disables stands before a worker is ready
-        if names := {address: address for address in section.addresses}:
-            failed = _never
-            watched = dispatcher.connect(tuple(names), (WorkerMetrics(registry, names).changed,))
-        else:
-            launcher = await stack.enter_async_context(_launcher(config, stack.enter_context(_kept(config)), registry))
-            names, failed = launcher.names, launcher.failed
-            observers = (WorkerMetrics(registry, names).changed, launcher.changed)
-            watched = dispatcher.connect(tuple(names), observers, launcher.unresponsive)
-        await stack.enter_async_context(watched)
+        failed = await stack.enter_async_context(_workers(config, dispatcher, registry))
         await stack.enter_async_context(reloads(reloader, origin.path if config.admin.watch_config else None))
         await run_server(
             server,
@@ -161,6 +154,24 @@ def _kept(config: Config) -> "Iterator[Path]":
         file = Path(folder, "specsched.yaml")
         file.write_text(as_yaml(shown(config)), encoding="utf-8")
         yield file
+
+
+@asynccontextmanager
+async def _workers(
+    config: Config, dispatcher: "GrpcDispatcher", registry: "CollectorRegistry"
+) -> "AsyncGenerator[Callable[[], Awaitable[None]]]":
+    """Reach the workers that run already, or start some; yields what raises when they can never be started."""
+    from specsched.telemetry.service_metrics import WorkerMetrics
+
+    if names := {address: address for address in config.workers.addresses}:
+        async with dispatcher.connect(tuple(names), (WorkerMetrics(registry, names).changed,)):
+            yield _never
+        return
+    with _kept(config) as kept:
+        async with _launcher(config, kept, registry) as launcher:
+            observers = (WorkerMetrics(registry, launcher.names).changed, launcher.changed)
+            async with dispatcher.connect(launcher.addresses, observers, launcher.unresponsive):
+                yield launcher.failed
 
 
 def _launcher(config: Config, config_file: Path, registry: "CollectorRegistry") -> "Launcher":

@@ -18,9 +18,7 @@ from specsched.records import Chunk, DraftSwitches, Job, WorkerInfo, WorkerLoad
 class GrpcDispatcher:
     """Sends each job to the ready worker with the least outstanding tokens. Knows none until it is connected."""
 
-    def __init__(
-        self, credentials: grpc.ChannelCredentials | None = None, patience: Patience | None = None
-    ) -> None:
+    def __init__(self, credentials: grpc.ChannelCredentials | None = None, patience: Patience | None = None) -> None:
         """Set up.
 
         Args:
@@ -42,7 +40,8 @@ class GrpcDispatcher:
     ) -> AsyncGenerator[Self]:
         """Watch the workers at these addresses; disconnect at the end."""
         self._connections = [
-            WorkerConnection(each, self._name, observers, unresponsive, self._patience, self._credentials) for each in addresses
+            WorkerConnection(each, self._name, observers, unresponsive, self._patience, self._credentials)
+            for each in addresses
         ]
         self._want(self._switches)
         watches = [asyncio.create_task(each.watch(self._changed)) for each in self._connections]

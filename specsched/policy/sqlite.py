@@ -23,7 +23,9 @@ _TABLE = f"CREATE TABLE IF NOT EXISTS cells ({_COLUMNS})"
 MIGRATIONS: Sequence[str] = (_TABLE,)
 """Step i takes a file of schema i to schema i + 1. Steps are only ever added; the last one leaves `_TABLE`'s shape."""
 
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+"""The last one is an SQL error: the statements are fixed, so it is the schema in the file that is no longer ours."""
+
 _WAIT_SECONDS = 5.0
 """For a lock that another process holds."""
 
@@ -76,7 +78,7 @@ class SqliteStore:
         try:
             with closing(self._connect()) as database:
                 return act(database)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if not _is_damage(error):
                 raise
             self._set_aside(str(error))
@@ -130,7 +132,10 @@ def migrate(database: sqlite3.Connection, steps: Sequence[str]) -> None:
             database.execute(f"PRAGMA user_version={len(steps)}")
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether the file itself is bad. One that is locked, full or not ours to write is not."""
+def _is_damage(error: sqlite3.DatabaseError | UnicodeDecodeError) -> bool:
+    """Whether the file itself is bad. One that is locked, full or not ours to write is not.
+
+    A file can be so bad that the error message quotes bytes of it that are no text.
+    """
     code = getattr(error, "sqlite_errorcode", 0)  # extended codes keep the primary one in their last byte
-    return isinstance(error, NewerSchema) or code & 0xFF in _DAMAGED
+    return isinstance(error, NewerSchema | UnicodeDecodeError) or code & 0xFF in _DAMAGED

@@ -1,12 +1,17 @@
-"""From a prompt, whichever kind it is, to token ids, text and class probabilities. Takes no event loop's time."""
+"""From a prompt, whichever kind it is, to token ids, text and class probabilities."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from specsched.classify.base import Classifier
-from specsched.records import ChatPrompt, ClassProbabilities, Request, TextPrompt
+from specsched.records import ChatPrompt, ClassProbabilities, Prompt, Request, TextPrompt
 from specsched.text.tokenizer import Tokenizer
+
+_SHORT_CHARACTERS = 1_000
+"""Such a prompt takes well under a millisecond; a thread costs its callers a good part of that."""
+_CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,12 @@ class Reader:
         """Classes that prompts can be of."""
         return self._classifier.classes
 
+    async def read_aside(self, request: Request) -> Reading:
+        """Read long prompts off the event loop, short ones at once; raises as `read` does."""
+        if _size(request.prompt) <= _SHORT_CHARACTERS:
+            return self.read(request)
+        return await asyncio.to_thread(self.read, request)
+
     def read(self, request: Request) -> Reading:
         """Read a request's prompt.
 
@@ -63,3 +74,12 @@ class Reader:
     def _decoded(self, token_ids: tuple[int, ...]) -> str:
         """Ids outside the vocabulary have no text; the request is refused after this, with all that is wrong."""
         return self._tokenizer.decode([token for token in token_ids if 0 <= token < self._tokenizer.vocab_size])
+
+
+def _size(prompt: Prompt) -> int:
+    """About how many characters it has."""
+    if isinstance(prompt, TextPrompt):
+        return len(prompt.text)
+    if isinstance(prompt, ChatPrompt):
+        return sum(len(message.content) for message in prompt.messages)
+    return _CHARACTERS_PER_TOKEN * len(prompt.token_ids)

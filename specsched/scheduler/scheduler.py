@@ -1,6 +1,5 @@
 """The sentence: classify → admit → decide → dispatch → observe."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
@@ -19,7 +18,6 @@ from specsched.records import (
     Completion,
     Decision,
     FinishReason,
-    Job,
     Request,
     TextChunk,
     Usage,
@@ -198,14 +196,13 @@ class Scheduler:
         self, case: Case, account: Account, aborted: Abort, span: Span
     ) -> AsyncGenerator[TextChunk | Completion, None]:
         """Dispatch, deliver and observe every round, then sum up."""
-        stopping = case.request.stopping
+        parts, stopping = self._parts, case.request.stopping
         stream = TextStream(self._parts.tokenizer, stopping.stop, stopping.min_tokens)
         finish = FinishReason.ABORTED
         matched: str | int | None = None
         with span.child("dispatch") as dispatch:
             left = seconds_left(case.request, account.dispatched - account.arrived)
             job = case.job(noise_seed(case.request, self._parts.draw_seed), left, dispatch.trace_parent)
-            parts = self._parts
             with self._rejections():
                 parts.quarantine.check(job)
             chunks = execute_resumed(parts.dispatcher, job, parts.resume_limits, parts.quarantine, parts.clock)
@@ -248,7 +245,7 @@ class Scheduler:
     async def _read(self, request: Request, span: Span) -> tuple[Request, Reading]:
         """Tokenise, classify and check; the request comes back within the context that its prompt leaves."""
         with span.child("classify"):
-            reading = await asyncio.to_thread(self._parts.reader.read, request)
+            reading = await self._parts.reader.read_aside(request)
         if reading.classify_seconds is not None:
             self._parts.meter.classified(reading.classify_seconds)
         worker = self.worker()

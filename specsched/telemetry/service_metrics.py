@@ -62,7 +62,7 @@ class WorkerMetrics:
 class RestartMetrics:
     """Restarts of the workers that this service started itself."""
 
-    def __init__(self, registry: CollectorRegistry, reasons: Iterable[str]) -> None:
+    def __init__(self, registry: CollectorRegistry, reasons: Iterable[str] = ()) -> None:
         """Register them; `reasons` are all that a worker can end for."""
         self._restarts = Counter(
             "specsched_worker_restarts_total", "Workers that died and were started again.", registry=registry

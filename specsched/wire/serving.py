@@ -49,6 +49,7 @@ class GrpcServer:
         reflect: bool | None = None,
         guard: Guard | None = None,
         certificates: ServerCertificates | None = None,
+        keepalive_seconds: float = 20.0,
     ) -> None:
         """Bind an address.
 
@@ -58,13 +59,19 @@ class GrpcServer:
             reflect: Whether reflection answers; None: on addresses that only this machine reaches.
             guard: Says who may call what; None lets anybody in. Health asks nobody.
             certificates: What connections are encrypted with; None, and always on Unix sockets: not at all.
+            keepalive_seconds: A connection on which nothing passes is asked for a sign of life, and has as long again
+                to answer; then its calls end and their rows are free.
 
         Raises:
             ConfigError: no address.
             AddressInUse: somebody listens there.
         """
         check_address(address)
-        options = (("grpc.max_receive_message_length", max_message_bytes), ("grpc.so_reuseport", 0))
+        options = (
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.so_reuseport", 0),
+            *_keepalive_options(keepalive_seconds),
+        )
         self._server = grpc.aio.server(options=options)
         self._health = _Health()
         self._names: list[str] = []
@@ -102,3 +109,15 @@ class GrpcServer:
         """Refuse new calls, let running ones end, cancel what is left after the grace."""
         self._health.ended.set()
         await self._server.stop(max(grace_seconds, _LEAST_GRACE_SECONDS))
+
+
+def _keepalive_options(seconds: float) -> tuple[tuple[str, int], ...]:
+    """Ask callers for signs of life, and let them ask: by default a few pings count as an attack."""
+    return (
+        ("grpc.keepalive_time_ms", round(seconds * 1000)),
+        ("grpc.keepalive_timeout_ms", round(seconds * 1000)),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 100),
+        ("grpc.http2.max_ping_strikes", 0),
+    )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from specsched.errors import Violation
-from specsched.v1 import scheduler_pb2
+from specsched.v1 import scheduler_pb2, worker_pb2
 from specsched.wire.fields import AnyRequest, hint_of, optional, stopping_of
 from specsched.wire.sampling import sampling_from_proto
 
@@ -24,7 +24,7 @@ def violations(message: AnyRequest, prompt_classes: Sequence[str]) -> Iterator[V
     """Check a call; `prompt_classes` are those that a caller may name."""
     yield from _identity(message, prompt_classes)
     yield from _prompt(message)
-    yield from _sampling(message)
+    yield from sampling_violations(message)
     yield from _stopping(message)
     yield from _speculation(message)
     if isinstance(message, scheduler_pb2.GenerateRequest):
@@ -71,7 +71,8 @@ def _messages(message: AnyRequest) -> Iterator[Violation]:
             yield Violation(f"messages.messages[{i}].content", "is empty")
 
 
-def _sampling(message: AnyRequest) -> Iterator[Violation]:
+def sampling_violations(message: AnyRequest | worker_pb2.ExecuteRequest) -> Iterator[Violation]:
+    """Check how tokens are drawn."""
     sampling = sampling_from_proto(message.sampling)
     bounds = (
         ("temperature", 0.0 <= sampling.temperature <= 100.0, "lies outside [0, 100]"),

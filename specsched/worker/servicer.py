@@ -10,6 +10,7 @@ from specsched.errors import InvalidRequest, Violation
 from specsched.telemetry.tracing.base import trace_id_of
 from specsched.v1 import worker_pb2
 from specsched.wire.job import chunk_to_proto, job_from_proto
+from specsched.wire.job_checks import check_job_message
 from specsched.wire.rpc import Context
 from specsched.wire.trace import trace_parent_of
 from specsched.wire.worker import describe_to_proto, model_to_proto
@@ -26,6 +27,7 @@ class WorkerServicer:
     ) -> AsyncIterator[worker_pb2.ExecuteResponse]:
         """Run one job; a cancelled call frees its row before the next round."""
         bind_contextvars(request_id=request.request_id, trace_id=trace_id_of(trace_parent_of(context)))
+        check_job_message(request)
         async with aclosing(self._thread.execute(job_from_proto(request))) as chunks:
             async for chunk in chunks:
                 yield chunk_to_proto(chunk)

@@ -94,6 +94,7 @@ async def scripted_service(
     patience: Patience | None = None,
     max_resumes: int = 3,
     beside: Callable[[Scheduler], Sequence[GrpcServer]] = lambda _scheduler: (),
+    caller_keepalive_seconds: float = 20.0,
 ) -> AsyncIterator[Served]:
     """Start everything; it serves once entered."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -101,7 +102,7 @@ async def scripted_service(
     dispatcher = GrpcDispatcher(patience=patience)
     parts = parts_over(dispatcher, policy=policy, max_requests=max_requests)
     scheduler = Scheduler(replace(parts, resume_limits=ResumeLimits(max_resumes, wait_seconds=20.0)))
-    server = GrpcServer(f"unix:{folder}/s.sock", max_message_bytes=2**20)
+    server = GrpcServer(f"unix:{folder}/s.sock", max_message_bytes=2**20, keepalive_seconds=caller_keepalive_seconds)
     async with launcher, dispatcher.connect(launcher.addresses, (launcher.changed,), launcher.unresponsive):
         running = asyncio.create_task(
             run_server(
