@@ -123,10 +123,11 @@ class AdaptiveController:
         """Choose one arm per row for the round that comes."""
         for row in rows:
             self._reconsider(row)
-        lanes = [self._members[row.request_id].lane(row) for row in rows]
-        batch = Batch(lanes, self._costs, fmean(row.context_tokens for row in rows))
+        context = fmean(row.context_tokens for row in rows)
+        lanes, catch_up = self._lanes(rows, self._costs.plain(len(rows), context))
+        batch = Batch(lanes, self._costs, context)
         self._bound = self._best_bound(batch)
-        allowed = self._guard.allows(len(rows), batch.slowness(self._bound))
+        allowed = self._guard.allows(len(rows), batch.slowness(self._bound) + catch_up)
         self._vetoes += not allowed
         bound = self._bound if allowed else 0
         arms = batch.arms(bound)
@@ -147,6 +148,25 @@ class AdaptiveController:
         self._members.pop(request_id, None)
 
     # ------------------------------------------------------------------------------------------- choosing
+
+    def _lanes(self, rows: Sequence[RowView], plain_seconds: float) -> tuple[list[Lane], float]:
+        """Every row's part, and what first catch-ups in it cost, in plain rounds.
+
+        A draft that has to take in a row's text first is left out while the guard's credit does not cover that:
+        one long text must not keep the whole batch from speculating.
+        """
+        lanes, catch_up = [], 0.0
+        for row in rows:
+            member = self._members[row.request_id]
+            lane = member.lane(row)
+            if member.follows and lane.limit and member.draft not in member.started:
+                more = catch_up + self._costs.prefill(member.draft, int(row.context_tokens)) / plain_seconds
+                if self._guard.covers(len(rows), more):
+                    catch_up = more
+                else:
+                    lane = Lane(member.draft)
+            lanes.append(lane)
+        return lanes, catch_up
 
     def _best_bound(self, batch: Batch) -> int:
         """Return the bound with the best goodput; the present one stays unless another gains enough."""
@@ -182,16 +202,20 @@ class AdaptiveController:
     def _settle(self, played: _Round) -> None:
         """Settle the guard's account and track costs by what the whole round measured.
 
-        Where a draft takes in a row's text for the first time, its prediction stands for what was measured.
+        Where a draft takes in a row's text for the first time, the guard is charged for it: nobody would have paid
+        it in plain decoding. Costs and the watchdog look past it, and so does the guard where a caller pinned the row.
         """
         records, context = played.records, played.context_tokens
         rows, width = len(records), max(record.gamma for record in records.values())
         verify_seconds = next(iter(records.values())).verify_seconds
         measured = {r.draft_model: r.propose_seconds for r in records.values()}
-        steady = [group for group in played.groups if not self._starting(group.draft_model, played)]
+        starting = {group.draft_model: self._starting(group.draft_model, played) for group in played.groups}
+        steady = [group for group in played.groups if not starting[group.draft_model]]
         drafting = dict(played.drafting) | {g.draft_model: measured.get(g.draft_model, 0.0) for g in steady}
+        own = {draft: measured.get(draft, 0.0) for draft, new in starting.items() if all(one.follows for one in new)}
+        charged = verify_seconds + sum((drafting | own).values())
+        self._charge(records, charged / self._costs.plain(rows, context))
         seconds = verify_seconds + sum(drafting.values())
-        self._charge(records, seconds / self._costs.plain(rows, context))
         self._watchdog.observe(seconds, self._costs.verifying(rows, width, context) + sum(played.drafting.values()))
         self._costs.observe_verify(rows, width, context, verify_seconds)
         for group in steady:
@@ -204,13 +228,13 @@ class AdaptiveController:
         drafted = any(record.planned_gamma for record in own)
         self._guard.settle(len(own), sum(record.num_accepted + 1 for record in own), slowness if drafted else 1.0)
 
-    def _starting(self, draft: str, played: _Round) -> bool:
-        """Whether a row of this round met the draft for the first time: its prompt was taken in with it."""
+    def _starting(self, draft: str, played: _Round) -> list[_Member]:
+        """Rows of this round that met the draft for the first time: their prompts were taken in with it."""
         members = [self._members[name] for name, arm in played.arms.items() if arm.draft_model == draft]
         new = [member for member in members if draft not in member.started]
         for member in new:
             member.started.add(draft)
-        return bool(new)
+        return new
 
 
 def _first_draft(plan: Plan) -> str:

@@ -26,6 +26,10 @@ class Guard:
         """Whether a round that costs `slowness` × a plain one may be played."""
         return self.credit + rows - rows * self._keep * slowness >= 0
 
+    def covers(self, rows: int, slowness: float) -> bool:
+        """Whether the credit pays for work that brings no token and takes `slowness` × a plain round's time."""
+        return self.credit >= rows * self._keep * slowness
+
     def settle(self, rows: int, tokens: int, slowness: float) -> None:
         """Account for a round that committed so many tokens and took `slowness` × the plain one's time, 1 if plain."""
         credit = self.credit + tokens - rows * self._keep * slowness

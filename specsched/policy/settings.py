@@ -37,7 +37,7 @@ class PolicySettings:
     """σ²: how far requests of one class lie apart, in logits²."""
     slowdown: float = 0.02
     """x: how much slower than plain decoding the guard allows."""
-    guard_start_tokens: float = 20.0
+    guard_start_tokens: float = 2.5
     guard_cap_tokens: float = 2_000.0
     watchdog_ratio: float = 1.15
     """Measured ÷ predicted time of rounds beyond which lookaheads are halved."""

@@ -217,7 +217,7 @@ requests = st.builds(
     speculation=valid_hints,
     prompt_class=maybe(st.sampled_from(CLASSES)),
     tenant=ident | st.just(""),
-    priority=int32,
+    priority=st.integers(-10, 10),
     deadline_seconds=maybe(number),
 )
 

@@ -78,7 +78,11 @@ class Policy(Section):
     guard_slowdown_share: float = Field(
         default=0.02, gt=0, lt=1, description="How much slower than plain decoding the guard lets a worker become."
     )
-    guard_start_tokens: float = Field(default=20.0, ge=0, description="Credit that a worker's guard starts with.")
+    guard_start_tokens: float = Field(
+        default=2.5,
+        ge=0,
+        description="Credit that a worker's guard starts with: with 2.5 no first 256 tokens are over 3 % slower.",
+    )
     guard_cap_tokens: float = Field(default=2_000.0, ge=1, description="Credit that a worker's guard saves at most.")
     disabled_drafts: tuple[str, ...] = Field(default=(), description="Drafts that no round uses.")
     prompt_classes: tuple[str, ...] | None = Field(
