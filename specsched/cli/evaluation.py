@@ -4,41 +4,76 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from specsched.cli.options import spread
 from specsched.cli.output import errors, print_table
 
 if TYPE_CHECKING:
+    from specsched.bench.evaluation.contenders import Contestants
     from specsched.bench.evaluation.experiment import Job, Scenario, Trials
     from specsched.bench.evaluation.scores import Score
     from specsched.modelkit.report import Check, Report, Table
 
-S = TypeVar("S", bound="Scenario")
-
 Scores = Mapping[str, "Mapping[str, Score]"]
 """Scenario → policy → score."""
 
-ScenariosOption = Annotated[
-    list[str] | None, typer.Option("--scenario", help="A ready scenario; all of them if none is named.")
-]
-SeedsOption = Annotated[int, typer.Option(min=1, help="Worlds per scenario.")]
-RequestsOption = Annotated[int, typer.Option(min=30, help="Requests per world.")]
-PoliciesOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--policy", help="KIND, KIND:DRAFT or KIND:DRAFT:GAMMA, as adaptive or fixed:small:4. Checks are the first's."
-    ),
-]
-BaselinesOption = Annotated[
-    bool, typer.Option("--baselines", help="Add every other kind, with every draft where it needs one.")
-]
-ProcessesOption = Annotated[int, typer.Option(min=1, help="Worlds that run side by side.")]
-FileOption = Annotated[Path | None, typer.Option("--json", help="Write tables and checks to this file.")]
-PlotsOption = Annotated[
-    Path | None, typer.Option("--plots", help="Draw regret, goodput and arms over time into this folder.")
-]
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What `simulate` and `replay run` are both asked for."""
+
+    scenario: Annotated[
+        list[str] | None, typer.Option("--scenario", help="A ready scenario; all of them if none is named.")
+    ] = None
+    seeds: Annotated[int, typer.Option(min=1, help="Worlds per scenario.")] = 20
+    first_seed: Annotated[
+        int, typer.Option(min=0, help="Of the first world. Report on other seeds than those that were tuned on.")
+    ] = 0
+    requests: Annotated[int, typer.Option(min=30, help="Requests per world.")] = 300
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            help="KIND, KIND:DRAFT or KIND:DRAFT:GAMMA, as adaptive or fixed:small:4. Checks are the first's.",
+        ),
+    ] = None
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Add every other kind, with every draft where it needs one.")
+    ] = False
+    processes: Annotated[int, typer.Option(min=1, help="Worlds that run side by side.")] = 1
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write tables and checks to this file.")] = None
+    plots: Annotated[
+        Path | None, typer.Option("--plots", help="Draw regret, goodput and arms over time into this folder.")
+    ] = None
+
+    def run(self, command: str, ready: "Mapping[str, Scenario]", contestants: "Contestants") -> None:
+        """Run what was asked for, print what came of it, write and draw it.
+
+        Raises:
+            SetupError: no such scenario or policy.
+        """
+        from specsched.bench.evaluation.experiment import Job
+
+        contenders = contestants.chosen(self.policy or ["adaptive"], baselines=self.baselines)
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        trials = _run(Job(_named(self.scenario, ready), contenders, seeds, self.processes))
+        report = _report(trials)
+        for table in report.tables.values():
+            print_table(table.title, table.columns, table.rows)
+        rows = [(check.name, check.value, check.bar, check.holds) for check in report.checks]
+        print_table("Checks", ("name", "value", "bar", "holds"), rows)
+        if self.json_file:
+            self.json_file.write_text(json.dumps(report.as_json(command), indent=1) + "\n", encoding="utf-8")
+        if self.plots:
+            from specsched.bench.evaluation.plots import plot
+
+            plot(trials, self.plots)
+
+
+evaluated = spread("evaluation", Evaluation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +88,8 @@ class Bars:
     headroom_class_over_global: float = 0.08
 
 
-def evaluate(job: "Job", command: str, json_file: Path | None, plots: Path | None) -> None:
-    """Run a job, print what came of it, write and draw what was asked for."""
-    trials = _run(job)
-    report = _report(trials)
-    for table in report.tables.values():
-        print_table(table.title, table.columns, table.rows)
-    print_table("Checks", ("name", "value", "bar", "holds"), [(c.name, c.value, c.bar, c.holds) for c in report.checks])
-    if json_file:
-        json_file.write_text(json.dumps(report.as_json(command), indent=1) + "\n", encoding="utf-8")
-    if plots:
-        from specsched.bench.evaluation.plots import plot
-
-        plot(trials, plots)
-
-
-def named(names: Sequence[str] | None, ready: Mapping[str, "S"]) -> "tuple[S, ...]":
-    """Return the scenarios of these names, all if there are none.
-
-    Raises:
-        SetupError: no such scenario.
-    """
+def _named(names: Sequence[str] | None, ready: "Mapping[str, Scenario]") -> "tuple[Scenario, ...]":
+    """Return the scenarios of these names, all if there are none."""
     from specsched.errors import SetupError
 
     unknown = [name for name in names or () if name not in ready]

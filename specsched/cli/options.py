@@ -1,8 +1,12 @@
 """Options that several commands share, and the configuration that they make."""
 
+import dataclasses
+import functools
+import inspect
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -22,6 +26,34 @@ AddressOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LogOption = Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")]
+
+
+def spread(parameter: str, options: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Turn one parameter of a command into options, one per field of a dataclass, for several commands to share.
+
+    Fields are annotated as a command's parameters are, and have defaults.
+    """
+    hints = get_type_hints(options, include_extras=True)
+    fields = [
+        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
+        for f in dataclasses.fields(options)
+    ]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        own = [each for name, each in signature.parameters.items() if name != parameter]
+
+        @functools.wraps(command)
+        def gathered(*args: Any, **kwargs: Any) -> None:
+            taken = {field.name: kwargs.pop(field.name) for field in fields}
+            command(*args, **kwargs, **{parameter: options(**taken)})
+
+        every = [*own, *fields]
+        gathered.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined] # what typer reads
+        gathered.__annotations__ = {each.name: each.annotation for each in every}
+        return gathered
+
+    return decorate
 
 
 def configuration(

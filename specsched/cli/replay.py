@@ -6,18 +6,7 @@ from typing import Annotated
 
 import typer
 
-from specsched.cli.evaluation import (
-    BaselinesOption,
-    FileOption,
-    PlotsOption,
-    PoliciesOption,
-    ProcessesOption,
-    RequestsOption,
-    ScenariosOption,
-    SeedsOption,
-    evaluate,
-    named,
-)
+from specsched.cli.evaluation import Evaluation, evaluated
 from specsched.cli.options import ConfigOption, PoolOption
 from specsched.cli.output import console, errors, one_line_errors
 
@@ -50,7 +39,7 @@ def replay(
     ] = None,
     config: ConfigOption = None,
     draws: Annotated[int, typer.Option(min=10, help="Times that each decision is drawn again.")] = 100,
-    json_file: FileOption = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write what was found to this file.")] = None,
 ) -> None:
     """Record the target's paths once; score any policy on them. Or learn from what a service has logged."""
     if context.invoked_subcommand is not None:
@@ -101,33 +90,24 @@ def record(
 
 @app.command()
 @one_line_errors
+@evaluated
 def run(
     folder: Annotated[Path, typer.Argument(help="What `replay record` made.")],
-    scenario: ScenariosOption = None,
     *,
     costs: Annotated[Costs, typer.Option(help="Measured with the paths, or like those of a GPU or CPU.")] = (
         Costs.MEASURED
     ),
     half: Annotated[Half, typer.Option(help="Tune on one half of the prompts, report on the other.")] = Half.REPORT,
     without_loops: Annotated[bool, typer.Option(help="Leave out completions that repeat themselves.")] = False,
-    seeds: SeedsOption = 20,
-    requests: RequestsOption = 300,
-    policy: PoliciesOption = None,
-    baselines: BaselinesOption = False,
-    processes: ProcessesOption = 1,
-    json_file: FileOption = None,
-    plots: PlotsOption = None,
+    evaluation: Evaluation,
 ) -> None:
     """Score policies on recorded paths against what could have been had, in hindsight."""
     from specsched.bench.evaluation.contenders import Contestants
-    from specsched.bench.evaluation.experiment import Job
     from specsched.bench.replay.recording import Folder
     from specsched.bench.replay.scenarios import PLOTS, Replayed, chosen_paths, grid_like
 
     recording = Folder(folder).load()
     grid = grid_like(costs.value, recording)
     paths = chosen_paths(recording, half.value, loops=not without_loops)
-    chosen = named(scenario, {name: Replayed(plot, paths, grid, requests) for name, plot in PLOTS.items()})
-    head = recording.head
-    contenders = Contestants(head.drafts, head.max_gamma).chosen(policy or ["adaptive"], baselines=baselines)
-    evaluate(Job(chosen, contenders, seeds, processes), "specsched replay run", json_file, plots)
+    ready = {name: Replayed(plot, paths, grid, evaluation.requests) for name, plot in PLOTS.items()}
+    evaluation.run("specsched replay run", ready, Contestants(recording.head.drafts, recording.head.max_gamma))

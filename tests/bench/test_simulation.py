@@ -11,7 +11,7 @@ from specsched.bench.evaluation.contenders import Contender, Contestants
 from specsched.bench.evaluation.drive import Drive, Run
 from specsched.bench.evaluation.experiment import Job
 from specsched.bench.evaluation.experiment import run as run_all
-from specsched.bench.evaluation.oracles import ScriptedPolicy, oracles, play
+from specsched.bench.evaluation.oracles import Oracles, ScriptedPolicy, oracles, play
 from specsched.bench.evaluation.scores import NEVER, Trial, bootstrap, over, score
 from specsched.bench.evaluation.static import PLAIN, StaticTimes, static_arms
 from specsched.bench.simulation.costs import DRAFTS, MACHINES, profiled
@@ -85,6 +85,24 @@ def test_the_oracle_reaches_95_percent_at_once_and_plain_never():
     assert score([trial(taking(oracles_of().per_class_and_phase))]).requests_to_enough == 0
     assert score([trial(taking(oracles_of().plain))]).requests_to_enough == NEVER
     assert score([trial(taking(oracles_of("phase_shift").plain), "phase_shift")]).requests_to_recover == NEVER
+
+
+@pytest.mark.parametrize(
+    ("slow", "drift", "enough", "recovered"),
+    [
+        ((30, 40), None, 40, None),  # the first window is enough
+        ((50, 100), None, NEVER, None),
+        ((50, 60), 50, 0, 10),
+        ((90, 100), 50, 0, NEVER),
+        ((20, 22), 50, 22, 0),
+    ],
+)
+def test_being_at_95_percent_means_to_stay_there(slow, drift, enough, recovered):
+    seconds, even = np.ones(100), np.ones(100)
+    seconds[slice(*slow)] = 3.0
+    best = Oracles(even, even, even, even, even)
+    scored = score([Trial(taking(seconds), best, DRAFTS, drift)])
+    assert (scored.requests_to_enough, scored.requests_to_recover) == (enough, recovered)
 
 
 def test_the_static_oracle_beats_every_static_arm_that_is_played():
@@ -190,15 +208,16 @@ def test_a_policy_that_is_none_is_refused(text):
 
 def test_every_policy_goes_through_every_world():
     drawn = Drawn(SCENARIOS["stationary"], "cpu", 20)
-    job = Job((drawn,), (parse("plain"), parse("fixed:tiny:2")), seeds=2)
+    job = Job((drawn,), (parse("plain"), parse("fixed:tiny:2")), seeds=range(5, 7))
     said: list[str] = []
     trials = run_all(job, said.append)
     assert len(said) == job.worlds == 2
+    assert said[0] == "stationary, seed 5"
     assert {name: len(each) for name, each in trials["stationary"].items()} == {"plain": 2, "fixed:tiny:2": 2}
 
 
 def test_worlds_side_by_side_are_the_same_worlds():
-    job = Job((Drawn(SCENARIOS["phase_shift"], "gpu", 20),), (parse("adaptive"),), seeds=2)
+    job = Job((Drawn(SCENARIOS["phase_shift"], "gpu", 20),), (parse("adaptive"),), seeds=range(2))
     (one, other) = (run_all(each)["phase_shift"]["adaptive"] for each in (job, replace(job, processes=2)))
     assert [trial.run.seconds for trial in one] == [trial.run.seconds for trial in other]
 
@@ -220,7 +239,7 @@ def test_baselines_come_with_every_draft_and_none_twice():
 def test_the_command_writes_tables_checks_and_plots(tmp_path):
     app = typer.Typer()
     app.command()(simulate)
-    few = ["--scenario", "phase_shift", "--seeds", "1", "--requests", "30", "--costs", "cpu"]
+    few = ["--scenario", "phase_shift", "--seeds", "1", "--first-seed", "7", "--requests", "30", "--costs", "cpu"]
     files = ["--json", str(tmp_path / "out.json"), "--plots", str(tmp_path / "plots")]
     done = CliRunner().invoke(app, [*few, *files, "--policy", "adaptive", "--policy", "plain"])
     assert done.exit_code == 0, done.output

@@ -39,13 +39,14 @@ class Job:
 
     scenarios: tuple[Scenario, ...]
     contenders: tuple[Contender, ...]
-    seeds: int
+    seeds: range
+    """One world each."""
     processes: int = 1
 
     @property
     def worlds(self) -> int:
         """How often `Say` is called."""
-        return len(self.scenarios) * self.seeds
+        return len(self.scenarios) * len(self.seeds)
 
 
 def run(job: Job, say: Say = lambda _what: None) -> Trials:
@@ -53,7 +54,7 @@ def run(job: Job, say: Say = lambda _what: None) -> Trials:
     found: dict[str, dict[str, list[Trial]]] = {
         scenario.name: {contender.name: [] for contender in job.contenders} for scenario in job.scenarios
     }
-    for (scenario, seed), trials in zip(product(job.scenarios, range(job.seeds)), _all(job), strict=True):
+    for (scenario, seed), trials in zip(product(job.scenarios, job.seeds), _all(job), strict=True):
         for contender, trial in zip(job.contenders, trials, strict=True):
             found[scenario.name][contender.name].append(trial)
         say(f"{scenario.name}, seed {seed}")
@@ -62,7 +63,7 @@ def run(job: Job, say: Say = lambda _what: None) -> Trials:
 
 def _all(job: Job) -> Iterator[list[Trial]]:
     """Every world's trials, scenario by scenario, seed by seed."""
-    worlds = product(range(len(job.scenarios)), range(job.seeds))
+    worlds = product(range(len(job.scenarios)), job.seeds)
     if job.processes == 1:
         yield from map(partial(_trials, job), worlds)
         return

@@ -10,7 +10,7 @@ from specsched.bench.evaluation.oracles import Oracles
 from specsched.bench.evaluation.world import Array
 
 WINDOW = 25
-"""Requests over which "back at 95 %" is read; summed over all seeds."""
+"""Requests over which "at 95 %" is read; summed over all seeds."""
 ENOUGH = 0.95
 NEVER = 9_999
 """Stands for a number of requests that was not enough."""
@@ -51,9 +51,10 @@ class Score:
     headroom: float
     """Goodput of the best static arms per class ÷ of the best one for all: what there is to adapt to."""
     requests_to_enough: int
-    """First request from which on a window reaches 95 % of the class-and-phase oracle; `NEVER` if none does."""
+    """First request from which on every window, up to the drift, is at 95 % of the class-and-phase oracle; `NEVER`
+    where the last one isn't."""
     requests_to_recover: int | None
-    """The same, from the drift on; None where there is none."""
+    """The same, counted from the drift to the end; None where there is none."""
     worst_prefix: float
     """Largest time ÷ plain decoding's over any prefix of at least 256 tokens, of any seed."""
 
@@ -62,6 +63,7 @@ def score(trials: Sequence[Trial]) -> Score:
     """Score one policy in one scenario."""
     phase = window_ratios(trials)
     drift = trials[0].drift
+    before = phase if drift is None else phase[: max(0, drift - WINDOW + 1)]
     return Score(
         _against(trials, lambda oracles: oracles.plain),
         _against(trials, lambda oracles: oracles.static),
@@ -69,8 +71,8 @@ def score(trials: Sequence[Trial]) -> Score:
         _against(trials, lambda oracles: oracles.per_class_and_phase),
         _against(trials, lambda oracles: oracles.per_request),
         float(sum(t.oracles.static.sum() for t in trials) / sum(t.oracles.per_class.sum() for t in trials)),
-        _first_enough(phase),
-        None if drift is None else _first_enough(phase[drift:]),
+        _stays_enough(before),
+        None if drift is None else _stays_enough(phase[drift:]),
         max(trial.run.worst_prefix for trial in trials),
     )
 
@@ -100,9 +102,11 @@ def windowed_seconds(runs: Sequence[Array]) -> Array:
     return np.convolve(seconds, np.ones(min(WINDOW, len(seconds))), mode="valid")
 
 
-def _first_enough(ratios: Array) -> int:
-    reached = np.flatnonzero(ratios >= ENOUGH)
-    return int(reached[0]) if len(reached) else NEVER
+def _stays_enough(ratios: Array) -> int:
+    """The first window from which on all are enough: one that was only lucky does not count."""
+    short = np.flatnonzero(ratios < ENOUGH)
+    first = int(short[-1]) + 1 if len(short) else 0
+    return first if first < len(ratios) else NEVER
 
 
 def over(ours: Sequence[Trial], theirs: Sequence[Trial]) -> Estimate:
