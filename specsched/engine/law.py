@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from specsched.engine.transfer import to_device
 from specsched.records import Job, Sampling
 
 
@@ -19,7 +20,7 @@ class History:
     def __init__(self, job: Job, stop_ids: frozenset[int], vocab_size: int, device: torch.device) -> None:
         sampling = job.sampling
         self._sampling = sampling
-        self._stop_ids = torch.tensor(sorted(i for i in stop_ids if i < vocab_size), dtype=torch.long, device=device)
+        self._stop_ids = to_device(sorted(i for i in stop_ids if i < vocab_size), device, torch.long)
         self._min_tokens = job.min_tokens if len(stop_ids) else 0
         self._bias = _bias_vector(sampling, vocab_size, device)
         self._penalised = (
@@ -29,7 +30,7 @@ class History:
         self._in_prompt = torch.zeros(vocab_size if self._penalised else 0, dtype=torch.bool, device=device)
         self._length = 0
         if self._penalised:
-            self._in_prompt[torch.tensor(job.prompt_ids, device=device)] = True
+            self._in_prompt[to_device(job.prompt_ids, device)] = True
         self.commit(job.generated_ids)
 
     @property
@@ -42,9 +43,9 @@ class History:
         self._length += len(tokens)
         if self._penalised and tokens:
             ones = torch.ones(len(tokens), device=self._counts.device)
-            self._counts.index_add_(0, torch.tensor(tokens, device=self._counts.device), ones)
+            self._counts.index_add_(0, to_device(tokens, self._counts.device), ones)
 
-    def edit(self, logits: Tensor, drafted: Sequence[int]) -> Tensor:
+    def edit(self, logits: Tensor, drafted: Sequence[int] | Tensor) -> Tensor:
         """Apply the edits at consecutive positions.
 
         Args:
@@ -63,10 +64,11 @@ class History:
             logits[:forbidden, self._stop_ids] = -torch.inf
         return self._penalise(logits, drafted, first) if self._penalised else logits
 
-    def _penalise(self, logits: Tensor, drafted: Sequence[int], first: int) -> Tensor:
+    def _penalise(self, logits: Tensor, drafted: Sequence[int] | Tensor, first: int) -> Tensor:
+        tokens = drafted if isinstance(drafted, Tensor) else to_device(drafted, logits.device, torch.long)
+        said = torch.ones(len(logits), len(tokens), device=logits.device).tril(first - 1)  # before each position
         counts = self._counts.repeat(len(logits), 1)  # [n, V]
-        for column, token in enumerate(drafted):
-            counts[max(0, column + 1 - first) :, token] += 1
+        counts.scatter_add_(1, tokens.expand(len(logits), -1), said)
         sampling = self._sampling
         if sampling.repetition_penalty != 1.0:
             seen = self._in_prompt | (counts > 0)
@@ -83,7 +85,7 @@ class Span:
     history: History
     count: int
     """Positions."""
-    drafted: tuple[int, ...] = ()
+    drafted: Sequence[int] | Tensor = ()
     """Tokens drafted in this round so far; the last position comes after all of them."""
 
     @property
@@ -118,7 +120,7 @@ def _temper(logits: Tensor, spans: Sequence[Span]) -> Tensor:
     temperatures = [span.sampling.temperature or 1.0 for span in spans for _ in range(span.count)]
     if all(t == 1.0 for t in temperatures):
         return logits
-    return logits / torch.tensor(temperatures, device=logits.device)[:, None]
+    return logits / to_device(temperatures, logits.device)[:, None]
 
 
 def _truncate(logits: Tensor, spans: Sequence[Span]) -> Tensor:
@@ -129,12 +131,10 @@ def _truncate(logits: Tensor, spans: Sequence[Span]) -> Tensor:
     top_k = [vocab if s.greedy or s.top_k == 0 else min(s.top_k, vocab) for s in sampling]
     top_p = [1.0 if s.greedy else s.top_p for s in sampling]
     if any(min_p):
-        floor = logits.amax(-1, keepdim=True) + torch.tensor(min_p, device=logits.device).log()[:, None]
+        floor = logits.amax(-1, keepdim=True) + to_device(min_p, logits.device).log()[:, None]
         logits = logits.masked_fill(logits < floor, -torch.inf)
     if any(k < vocab for k in top_k) or any(p < 1.0 for p in top_p):
-        logits = _top_k_top_p(
-            logits, torch.tensor(top_k, device=logits.device), torch.tensor(top_p, device=logits.device)
-        )
+        logits = _top_k_top_p(logits, to_device(top_k, logits.device), to_device(top_p, logits.device))
     return logits
 
 
@@ -157,7 +157,7 @@ def _top_k_top_p(logits: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
 def _bias_vector(sampling: Sampling, vocab_size: int, device: torch.device) -> Tensor | None:
     if not sampling.logit_bias:
         return None
-    bias = torch.zeros(vocab_size, device=device)
+    bias = torch.zeros(vocab_size)
     for token, value in sampling.logit_bias.items():
         bias[token] = value
-    return bias
+    return bias.to(device)

@@ -5,10 +5,14 @@ The function is SplitMix64 (Steele, Lea, Flood 2014), counter-based by construct
 mix(state + n·γ), so a vector of noise needs no loop, and integer arithmetic gives the same bits on every device.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 import torch
 from torch import Tensor
+
+from specsched.engine.transfer import to_device
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -38,13 +42,61 @@ def uniform(seed: int, position: int, purpose: Purpose) -> float:
 
 def gumbel(seed: int, position: int, size: int, device: torch.device) -> Tensor:
     """Return Gumbel(0, 1) noise for every token of the vocabulary at an output position, float64 [size]."""
-    start = _signed(_state(seed, position, Purpose.GUMBEL))
-    z = torch.arange(1, size + 1, device=device) * _signed(_GOLDEN) + start  # int64 arithmetic wraps, as it must
+    state = _signed(_state(seed, position, Purpose.GUMBEL))
+    return -torch.log(-torch.log(_units(state, size, device)))
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Seeds and output positions of many places, on a device: the same noise, bit for bit, without a host loop."""
+
+    seeds: Tensor  # int64, any shape
+    positions: Tensor  # int64, the same
+
+    @classmethod
+    def of(cls, seeds: Sequence[int], positions: Sequence[int], device: torch.device) -> "Keys":
+        """Take seeds as `uniform` does, to a device, [N]."""
+        both = to_device([[_signed(seed & _MASK) for seed in seeds], [*positions]], device, torch.long)
+        return cls(both[0], both[1])
+
+    def over(self, count: int) -> "Keys":
+        """Repeat each place for the `count` positions that begin with it, [N, count]."""
+        ahead = torch.arange(count, device=self.positions.device)
+        return Keys(self.seeds[:, None].expand(-1, count), self.positions[:, None] + ahead)
+
+    def ahead(self, count: int | Tensor) -> "Keys":
+        """Move each place `count` positions on."""
+        return Keys(self.seeds, self.positions + count)
+
+    def at(self, index: Tensor) -> "Keys":
+        """Pick some of the places."""
+        return Keys(self.seeds[index], self.positions[index])
+
+    def uniform(self, purpose: Purpose) -> Tensor:
+        """Return `uniform` of every place, float64."""
+        return _logical_shift(_mixed(self._states(purpose)), 11).double() * 2.0**-53
+
+    def exponential(self, purpose: Purpose, size: int) -> Tensor:
+        """Return Exp(1) noise for every token of the vocabulary at every place, float64 [..., size]."""
+        return -torch.log(_units(self._states(purpose)[..., None], size, self.seeds.device))
+
+    def _states(self, purpose: Purpose) -> Tensor:
+        golden = _signed(_GOLDEN)  # int64 arithmetic wraps, as it must
+        state = _mixed(self.seeds + golden)
+        state = _mixed((state ^ self.positions) + golden)
+        return _mixed((state ^ int(purpose)) + golden)
+
+
+def _units(state: int | Tensor, size: int, device: torch.device) -> Tensor:
+    """Return `size` numbers in (0, 1) that follow a state, float64 [..., size]: logarithms of them stay finite."""
+    z = _mixed(torch.arange(1, size + 1, device=device) * _signed(_GOLDEN) + state)
+    return (_logical_shift(z, 11).double() + 0.5) * 2.0**-53
+
+
+def _mixed(z: Tensor) -> Tensor:
     z = _xor_shift(z, 30) * _signed(_M1)
     z = _xor_shift(z, 27) * _signed(_M2)
-    bits = _logical_shift(_xor_shift(z, 31), 11)
-    unit = (bits.double() + 0.5) * 2.0**-53  # in (0, 1): the logarithms stay finite
-    return -torch.log(-torch.log(unit))
+    return _xor_shift(z, 31)
 
 
 def _state(seed: int, position: int, purpose: Purpose) -> int:

@@ -85,7 +85,7 @@ def _reject(shaped: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> lis
     units = [
         uniform(row.job.noise_seed, row.position + n, Purpose.TARGET) for row, n in zip(rows, accepted, strict=True)
     ]
-    last = draw(_residual(p[ends], q[ends]), units)
+    last = draw(residual(p[ends], q[ends]), units)
     overlaps = torch.minimum(p, q).sum(-1).tolist()
     return [
         Verdict([*draft.tokens[:n], token], n, tuple(overlaps[first : first + min(n + 1, len(draft.tokens))]))
@@ -123,7 +123,7 @@ def _accepted(p: Tensor, q: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]
     return counts
 
 
-def _residual(p: Tensor, q: Tensor) -> Tensor:
+def residual(p: Tensor, q: Tensor) -> Tensor:
     """Return norm((p − q)₊) up to its factor, [N, V].
 
     q = 0 at a bonus position, which leaves p. Where p and q agree nothing but rounding is left: p itself then.
