@@ -217,12 +217,11 @@ def worker(
     from specsched.worker.process import run_worker
 
     configure_logging(settings.log.level, settings.log.format, worker=worker_id)
-    threads = int(os.environ["OMP_NUM_THREADS"])
     manifest = manifest_of(settings)
     asyncio.run(
         run_worker(
             listen,
-            lambda: make_engine(settings, manifest, worker_id, threads),
+            lambda: make_engine(settings, manifest, worker_id),
             drain_seconds=settings.server.drain_seconds,
             exit_with_parent=exit_with_parent,
             certificates=worker_certificates(settings, listen),

@@ -79,7 +79,7 @@ async def _local(config: Config, progress: Callable[[str], None]) -> AsyncIterat
     from specsched.engine.thread import EngineThread
 
     manifest = manifest_of(config)
-    thread = EngineThread(lambda: make_engine(config, manifest, "in-process", config.workers.threads, progress))
+    thread = EngineThread(lambda: make_engine(config, manifest, "in-process", progress))
     info = await thread.start()
     try:
         yield _Checked(make_scheduler(config, manifest, InProcessDispatcher(thread, info)))

@@ -161,7 +161,7 @@ def _section_of(settings: str, own: PolicySection) -> PolicySection:
 
 
 def make_engine(
-    config: Config, manifest: Path, worker_id: str, threads: int, progress: Callable[[str], None] = lambda _stage: None
+    config: Config, manifest: Path, worker_id: str, progress: Callable[[str], None] = lambda _stage: None
 ) -> EngineCore:
     """Load a pool into an engine. Call it on the thread that will run the engine."""
     from specsched.engine.load import load_engine
@@ -178,7 +178,7 @@ def make_engine(
         kv_storage=section.kv_storage,
         memory_bytes=section.memory_bytes,
         synthetic_acceptance=section.synthetic_acceptance,
-        threads=threads,
+        threads=section.threads,
         profile_seconds=section.profile_seconds,
     )
     return load_engine(load_pool(manifest), settings, make_controller(config), progress)

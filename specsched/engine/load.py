@@ -22,6 +22,7 @@ from specsched.engine.profile import Profiler
 from specsched.engine.proposers.draft_model import DraftModelProposer
 from specsched.engine.proposers.ngram import NgramProposer
 from specsched.engine.settings import EngineSettings
+from specsched.engine.threads import settle_threads
 from specsched.errors import PoolError
 from specsched.policy.base import RoundController
 from specsched.pool.compatibility import check_vocabulary
@@ -52,8 +53,6 @@ def load_engine(
     Raises:
         PoolError: a model cannot be read, run or paired with the target; one line that names it.
     """
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     progress(f"loading target {pool.target.id}")
@@ -64,6 +63,7 @@ def load_engine(
     make_kv = choose_storage(settings.kv_storage, device)
     network = load_network(pool.target)
     target = LanguageModel(_on(network, device), pool.target.id, max_rows=settings.max_rows, make_kv=make_kv)
+    settle_threads(settings.threads, target, settings.max_rows)
     drafts = _load_drafts(pool, settings, target.vocab_size, settings.memory_bytes - needed, progress)
     progress("profiling")
     costs = Profiler(target, drafts.proposers, max_rows=settings.max_rows, seconds=settings.profile_seconds).grid()

@@ -25,6 +25,6 @@ class EngineSettings:
     synthetic_acceptance: tuple[float, ...] = ()
     """Rates by position at which drafts are accepted whatever the target says: for load tests. Output is invalid."""
     threads: int = 0
-    """Compute threads; 0 leaves the library's choice."""
+    """Compute threads; 0 measures one against all that the process may have, and takes the better."""
     profile_seconds: float = 4.0
     """Time that profiling the cost grid may take at start; 0 skips it and publishes an empty grid."""

@@ -14,7 +14,11 @@ class Workers(TlsSection):
     addresses: tuple[str, ...] = Field(
         default=(), description="Workers that run already, host:port or unix:PATH; when given, none is started."
     )
-    threads: int = Field(default=0, ge=0, description="Compute threads of a worker; 0: all cores shared evenly.")
+    threads: int = Field(
+        default=0,
+        ge=0,
+        description="Compute threads; 0: one or a share of the cores, whichever proves faster at start.",
+    )
     max_rows: int = Field(default=8, ge=1, le=1024, description="Requests that decode together on a worker.")
     kv_capacity_tokens: int = Field(default=16_384, ge=64, description="KV tokens of a worker.")
     prefill_chunk_tokens: int = Field(default=256, ge=1, description="Prompt tokens that one step takes in.")
