@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 from transformers import Cache, PreTrainedModel
 
-from specsched.engine.attention import NAME, causal_mask
+from specsched.engine.attention import NAME
 from specsched.engine.int8 import packed_bytes, packed_parameters
 from specsched.engine.kv import KVRow, RaggedKV, Window
 from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.layout import lay_out_by_column
 from specsched.engine.lean import Masks, lean_decoder
 from specsched.engine.support import check_supported
+from specsched.engine.transfer import to_device
 
 CATCH_UP_TOKENS = 512
 """Longest stretch of tokens that one forward takes in."""
@@ -121,8 +122,11 @@ class LanguageModel:
             Entries beyond a row's own tokens are rubbish.
         """
         width = max(map(len, tokens))
-        window = self.kv.prepare(rows, width, self.device)
-        ids = torch.tensor([[*row, *([0] * (width - len(row)))] for row in tokens], device=self.device)  # [B, q]
+        ids = to_device([[*row, *([0] * (width - len(row)))] for row in tokens], self.device)  # [B, q]
+        return self.run(ids, self.kv.prepare(rows, width, self.device), keep_last=keep_last)
+
+    def run(self, ids: Tensor, window: Window, *, keep_last: bool = False) -> Tensor:
+        """Run what stands on the device already, [B, q], on a window that is prepared; else as `forward`."""
         end = min(window.end, self.max_context_tokens)
         positions = window.positions.clamp(max=self.max_context_tokens - 1)
         logits = self._decode(ids, positions, self._mask(window), self.kv, end=end, keep_last=keep_last)
@@ -150,7 +154,7 @@ class LanguageModel:
             kv_row.length += len(row)
         if even:
             return logits[:, -1]
-        last = torch.tensor([len(row) - 1 for row in rest], device=self.device)
+        last = to_device([len(row) - 1 for row in rest], self.device)
         return logits[torch.arange(len(rest), device=self.device), last]
 
     def _mask(self, window: Window) -> Tensor | dict[str, Tensor | None] | None:
@@ -163,7 +167,7 @@ class LanguageModel:
         sees_all = window.width == 1 and window.uniform and (span is None or window.end <= span)
         if sees_all and self._own_attention:
             return None
-        return causal_mask(window.positions, window.end, self.dtype, span)
+        return window.mask(self.dtype, span)
 
 
 def _sliding_windows(config: object) -> dict[str, int | None]:

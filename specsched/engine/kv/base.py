@@ -16,6 +16,9 @@ from torch import Tensor
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
+from specsched.engine.attention import causal_mask
+from specsched.engine.transfer import to_device
+
 BLOCK_TOKENS = 16
 """Tokens that are kept and shared as one."""
 
@@ -43,13 +46,13 @@ class Window:
     def over(cls, rows: Sequence[KVRow], width: int, device: torch.device) -> "Window":
         """Describe a forward that adds `width` positions to each of `rows`."""
         starts = tuple(row.length for row in rows)
-        positions = torch.tensor([list(range(start, start + width)) for start in starts], device=device)
+        positions = to_device([list(range(start, start + width)) for start in starts], device)
         return cls(tuple(row.index for row in rows), starts, width, positions)
 
     @cached_property
     def index(self) -> Tensor:
         """The rows as a tensor, [B]."""
-        return torch.tensor(self.rows, device=self.positions.device)
+        return to_device(self.rows, self.positions.device)
 
     @cached_property
     def end(self) -> int:
@@ -66,6 +69,27 @@ class Window:
     def uniform(self) -> bool:
         """Whether all rows start at the same position, so that writing them is one copy."""
         return len(set(self.starts)) == 1
+
+    def mask(self, dtype: torch.dtype, sliding_window: int | None) -> Tensor:
+        """Return what attention takes to hide keys from queries."""
+        return causal_mask(self.positions, self.end, dtype, sliding_window)
+
+
+@dataclass(frozen=True)
+class BlindWindow(Window):
+    """A window whose positions only the device knows: the host takes no short cut."""
+
+    reach: int = 0
+
+    @property
+    def end(self) -> int:
+        """Length of the key axis: room for every row."""
+        return self.reach
+
+    @property
+    def uniform(self) -> bool:
+        """Nobody can tell."""
+        return False
 
 
 @dataclass(eq=False, slots=True)

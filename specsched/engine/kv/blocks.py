@@ -10,11 +10,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from specsched.engine.kv.base import BLOCK_TOKENS, KeptBlock, KVRow, RaggedKV, StoredLayer, Window
+from specsched.engine.kv.base import BLOCK_TOKENS, BlindWindow, KeptBlock, KVRow, RaggedKV, StoredLayer, Window
+from specsched.engine.transfer import to_device
 
 _INITIAL_BLOCKS = 8
 _NULL_BLOCK = 0
-"""Stands in a table where a row has no block: what is read there is masked, and has to be finite."""
+"""Stands in a table where a row has no block: what is read there is masked, and has to be finite. Padding is written
+there."""
 
 
 class BlockLayer(StoredLayer):
@@ -38,15 +40,16 @@ class BlockLayer(StoredLayer):
 class BlockKV(RaggedKV):
     """Every row has a table of blocks. The pool doubles when no block is free."""
 
-    def __init__(self, num_layers: int, max_rows: int) -> None:
+    def __init__(self, num_layers: int, max_rows: int, blocks: int = _INITIAL_BLOCKS) -> None:
+        """Begin empty, with room for so many blocks before the pool has to move."""
         self._layers = [BlockLayer(self) for _ in range(num_layers)]
         super().__init__(self._layers, max_rows)
-        self.num_blocks = _INITIAL_BLOCKS
+        self.num_blocks = blocks
         self._tables: list[list[int]] = []
         """By the row's index."""
-        self._holders = [1] + [0] * (_INITIAL_BLOCKS - 1)
+        self._holders = [1] + [0] * (blocks - 1)
         """Rows and keepers of each block; the null block has one for ever."""
-        self._free = list(range(_INITIAL_BLOCKS - 1, 0, -1))
+        self._free = list(range(blocks - 1, 0, -1))
         self._kept: set[KeptBlock] = set()
         self.written = self.seen = torch.zeros(1, 0, dtype=torch.long)
         """Slots that the window writes, [B, width], and sees, [B, end]."""
@@ -87,6 +90,44 @@ class BlockKV(RaggedKV):
         assert held == self._holders, "blocks are lost, or held twice"
         assert sorted(self._free) == [block for block, holders in enumerate(held) if not holders]
 
+    def lines(self, rows: Sequence[KVRow], more: Sequence[int], size: int, device: torch.device) -> Tensor:
+        """Make room for more[i] tokens in rows[i] and say where they lie.
+
+        Returns:
+            [size, 1 + blocks] on the device: each row's length, then its table. Rows beyond are empty; there is a
+            power of two of blocks, so that few shapes come up.
+        """
+        tables = [self._tables[row.index] for row in rows]
+        for table, row, count in zip(tables, rows, more, strict=True):
+            self._cover(table, row.length + count)
+        longest = max(-(-(row.length + count) // BLOCK_TOKENS) for row, count in zip(rows, more, strict=True))
+        blocks = 1 << max(0, longest - 1).bit_length()
+        packed = [[row.length, *_padded(table[:blocks], blocks)] for row, table in zip(rows, tables, strict=True)]
+        return to_device([*packed, *([[0] * (1 + blocks)] * (size - len(rows)))], device)
+
+    def follow(self, starts: Tensor, table: Tensor, counts: Tensor, width: int) -> Window:
+        """Prepare a forward by what stands on the device alone.
+
+        Args:
+            starts: [B]
+            table: [B, blocks]
+            counts: [B], how many of the new positions are each row's own; the others are written to the null block.
+            width: New positions a row.
+        """
+        column = torch.arange(width, device=starts.device)
+        positions = starts[:, None] + column  # [B, width]
+        self.seen = _slots(table)
+        own = self.seen.gather(1, positions.clamp(max=self.seen.shape[1] - 1))
+        self.written = torch.where(column < counts[:, None], own, _NULL_BLOCK * BLOCK_TOKENS + column % BLOCK_TOKENS)
+        count = len(starts)
+        self.window = BlindWindow(tuple(range(count)), (0,) * count, width, positions, reach=self.seen.shape[1])
+        return self.window
+
+    @property
+    def layout(self) -> int:
+        """Another number whenever the pool has moved."""
+        return self.num_blocks
+
     def _opened(self) -> None:
         self._tables.append([])
 
@@ -100,11 +141,9 @@ class BlockKV(RaggedKV):
         tables = [self._tables[row.index] for row in rows]
         for table, start in zip(tables, window.starts, strict=True):
             self._cover(table, start + window.width)
-        device = window.positions.device
         count = -(-window.end // BLOCK_TOKENS)
-        padded = [[*table[:count], *([_NULL_BLOCK] * (count - len(table)))] for table in tables]
-        firsts = torch.tensor(padded, device=device) * BLOCK_TOKENS  # [B, blocks]
-        slots = (firsts[:, :, None] + torch.arange(BLOCK_TOKENS, device=device)).flatten(1)  # [B, ≥ end]
+        padded = [_padded(table[:count], count) for table in tables]
+        slots = _slots(to_device(padded, window.positions.device))  # [B, ≥ end]
         self.seen = slots[:, : window.end]
         self.written = slots.gather(1, window.positions)
 
@@ -129,6 +168,15 @@ class BlockKV(RaggedKV):
         self._holders[block] -= 1
         if not self._holders[block]:
             self._free.append(block)
+
+
+def _padded(table: Sequence[int], count: int) -> list[int]:
+    return [*table, *([_NULL_BLOCK] * (count - len(table)))]
+
+
+def _slots(table: Tensor) -> Tensor:
+    """Spell blocks out, [B, blocks] → [B, blocks × BLOCK_TOKENS]."""
+    return (table[:, :, None] * BLOCK_TOKENS + torch.arange(BLOCK_TOKENS, device=table.device)).flatten(1)
 
 
 def _grown(tensor: Tensor, slots: int) -> Tensor:
