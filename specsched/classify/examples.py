@@ -2,12 +2,11 @@
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from specsched.classify.base import PROMPT_CLASSES
 from specsched.errors import SetupError
 
 SUFFIXES = (".jsonl", ".jsonl.zst")
@@ -48,35 +47,38 @@ def read_examples(path: Path) -> list[Example]:
 
 
 def training_examples(folder: Path) -> list[Example]:
-    """Read a folder's `train.jsonl[.zst]`.
+    """Read a folder's `train.jsonl[.zst]`, where there is one.
 
     Raises:
-        ExampleError: no such file, or a damaged one.
+        ExampleError: no labelled prompts at all, or a damaged file.
     """
-    return [example for path in _files(folder, "train") for example in read_examples(path)]
+    return [example for path in _files(folder) if _is_training(path) for example in read_examples(path)]
 
 
 def held_out_examples(folder: Path) -> list[Example]:
     """Read every file of a folder but `train.jsonl[.zst]`.
 
     Raises:
-        ExampleError: no such file, or a damaged one.
+        ExampleError: no labelled prompts at all, or a damaged file.
     """
-    paths = [path for path in _files(folder, "*") if path.name.partition(".")[0] != "train"]
-    return [example for path in paths for example in read_examples(path)]
+    return [example for path in _files(folder) if not _is_training(path) for example in read_examples(path)]
 
 
-def _files(folder: Path, name: str) -> Iterator[Path]:
-    found = sorted(path for suffix in SUFFIXES for path in folder.glob(name + suffix))
+def _files(folder: Path) -> list[Path]:
+    found = sorted(path for suffix in SUFFIXES for path in folder.glob("*" + suffix))
     if not found:
-        raise ExampleError(f"{folder}: no {name}.jsonl or {name}.jsonl.zst")
-    yield from found
+        raise ExampleError(f"{folder}: no labelled prompts, *.jsonl or *.jsonl.zst")
+    return found
+
+
+def _is_training(path: Path) -> bool:
+    return path.name.partition(".")[0] == "train"
 
 
 def _example(fields: Mapping[str, Any], home: str) -> Example:
     prompt, prompt_class = fields["prompt"], fields["category"]
-    if not isinstance(prompt, str) or prompt_class not in PROMPT_CLASSES:
-        raise ValueError(f"no prompt, or not one of the classes: {prompt_class!r}")
+    if not (isinstance(prompt, str) and isinstance(prompt_class, str) and prompt_class):
+        raise ValueError("prompt and category are no texts")
     return Example(prompt, prompt_class, _family(fields.get("source") or home))
 
 

@@ -1,9 +1,10 @@
 """The built-in classifier: one softmax over hashed n-grams."""
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from specsched.classify.features import Features, extract
 from specsched.classify.weights import Weights, load_weights
@@ -51,6 +52,12 @@ class LinearClassifier:
         if not len(features.buckets):
             return (1.0 / len(weights.classes),) * len(weights.classes)
         scores = features.values @ weights.coefficients[features.buckets] + weights.intercepts  # [K]
-        raised = np.exp((scores - scores.max()).astype(np.float64) / weights.temperature)
-        mixed = (1 - DOUBT) * raised / raised.sum() + DOUBT / len(weights.classes)
-        return tuple(mixed.tolist())
+        return tuple(law(scores, weights.temperature).tolist())
+
+
+def law(scores: NDArray[Any], temperature: float) -> NDArray[np.float64]:
+    """Probabilities (..., K) from scores (..., K)."""
+    highest = scores.max(axis=-1, keepdims=True)
+    raised = np.exp((scores - highest).astype(np.float64) / temperature)
+    mixed: NDArray[np.float64] = (1 - DOUBT) * raised / raised.sum(axis=-1, keepdims=True) + DOUBT / scores.shape[-1]
+    return mixed

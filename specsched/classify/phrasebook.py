@@ -7,11 +7,12 @@ class share the same materials, so that only what is asked can tell the classes 
 import random
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from specsched.classify.base import PROMPT_CLASSES
 from specsched.classify.examples import Example
 
 SOURCE = "phrasebook"
@@ -58,11 +59,14 @@ class Phrasebook:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
         return cls(fields["classes"], fields["slots"])
 
-    def draw(self, count: int, materials: Materials, rng: random.Random) -> list[Example]:
-        """Return `count` prompts of each class."""
+    def draw(
+        self, count: int, materials: Materials, rng: random.Random, classes: Collection[str] = PROMPT_CLASSES
+    ) -> list[Example]:
+        """Return `count` prompts of each of these classes that there are wordings for."""
         return [
             Example(self._fill(rng.choice(templates), materials, rng), prompt_class, SOURCE)
             for prompt_class, templates in self._classes.items()
+            if prompt_class in classes
             for _ in range(count)
         ]
 

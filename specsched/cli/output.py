@@ -17,6 +17,9 @@ P = ParamSpec("P")
 PIPED_WIDTH = 140
 """Columns of a table that nobody sees on a terminal."""
 
+_SMALL = 0.01
+"""Numbers below it show two digits, not three places: seconds of a decision."""
+
 console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 errors = Console(stderr=True)
 
@@ -55,4 +58,6 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 def _cell(value: object) -> str:
     if value is None:
         return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.2g}" if 0 < abs(value) < _SMALL else f"{value:.3f}"

@@ -34,12 +34,17 @@ def test_training_and_testing_read_different_files(tmp_path):
     assert [example.text for example in held_out_examples(tmp_path)] == ["check"]
 
 
-def test_a_missing_split_is_named(tmp_path):
-    with pytest.raises(ExampleError, match=r"no train\.jsonl"):
-        training_examples(tmp_path)
+@pytest.mark.parametrize("read", [training_examples, held_out_examples])
+def test_a_folder_without_prompts_is_named(tmp_path, read):
+    with pytest.raises(ExampleError, match="no labelled prompts"):
+        read(tmp_path)
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"prompt": "Hi"}', '{"prompt": "Hi", "category": "gossip"}'])
+def test_classes_may_have_any_name(tmp_path):
+    assert read_examples(write(tmp_path / "a.jsonl", record(category="legal advice")))[0].prompt_class == "legal advice"
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"prompt": "Hi"}', '{"prompt": "Hi", "category": ""}'])
 def test_a_bad_line_is_named_by_number(tmp_path, line):
     path = tmp_path / "test.jsonl"
     path.write_text(json.dumps(record()) + "\n" + line + "\n", encoding="utf-8")

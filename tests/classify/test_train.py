@@ -1,21 +1,15 @@
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from specsched.classify.augment import augmented
 from specsched.classify.base import PROMPT_CLASSES
-from specsched.classify.evaluate import SEEN, UNSEEN, evaluate, measure_latency, score
-from specsched.classify.examples import Example, held_out_examples
-from specsched.classify.fake import FixedClassifier
+from specsched.classify.examples import Example, ExampleError
 from specsched.classify.linear import LinearClassifier
 from specsched.classify.phrasebook import Materials, Phrasebook
-from specsched.classify.train import train
+from specsched.classify.train import leave_one_out, train
 from specsched.classify.weights import save_weights
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
-REFERENCE = Path(__file__).parents[2] / "models" / "reference" / "classifier.skops"
 
 PROMPTS = {
     "chat": ("User: hello\nAssistant: hi\nUser: bye", "how was your day"),
@@ -46,7 +40,7 @@ def test_a_tiny_set_is_learnt_and_survives_the_file(weights, tmp_path):
     save_weights(weights, tmp_path / "tiny.skops")
     loaded = LinearClassifier.load(tmp_path / "tiny.skops")
     assert [loaded.classify(example.text).best for example in tiny()] == [e.prompt_class for e in tiny()]
-    assert loaded.sources == ("left", "phrasebook", "right")
+    assert loaded.sources == ("left", "right")
 
 
 def test_equal_seeds_give_equal_weights(weights):
@@ -68,30 +62,32 @@ def test_variants_keep_class_and_source():
         assert variant.text
 
 
-def test_a_flat_classifier_is_calibrated_and_as_good_as_chance():
-    flat = np.full((8, 8), 1 / 8)
-    found = score("own", False, flat, np.arange(8))  # noqa: FBT003  # a record's fields, in order
-    assert found.accuracy == pytest.approx(1 / 8)
-    assert found.ece == pytest.approx(0)
+def test_each_source_is_predicted_by_weights_that_never_saw_it():
+    words = {"left": ("lemon", "pepper"), "right": ("sugar", "lemon")}  # the same word, of another class elsewhere
+    examples = [
+        Example(f"{word} {i}", taste, source)
+        for source, pair in words.items()
+        for taste, word in zip(("sour", "sweet"), pair, strict=True)
+        for i in range(8)
+    ]
+    found = leave_one_out(examples)
+    assert found.classes == ("sour", "sweet")
+    lemons = (found.sources == "right") & (found.labels == 1)
+    assert sum(lemons) == 8
+    assert set(found.probabilities[lemons].argmax(axis=1)) == {0}
 
 
-def test_seen_and_unseen_sources_are_told_apart():
-    found = {s.source: s for s in evaluate(FixedClassifier(), tiny(), trained_on=("left",))}
-    assert found["left"].seen
-    assert not found["right"].seen
-    assert found[SEEN].prompts == found[UNSEEN].prompts == len(PROMPTS)
+def test_a_class_of_one_source_alone_cannot_be_predicted():
+    examples = [Example(f"a {i}", f"class {i % 2}", source) for source in ("left", "right") for i in range(8)]
+    lone = [Example(f"b {i}", "lone", "left") for i in range(8)]
+    assert len(leave_one_out([*examples, *lone]).labels) == len(examples)
 
 
-def test_latency_is_measured():
-    latency = measure_latency(FixedClassifier(), tiny(), calls=20)
-    assert 0 < latency.p50 <= latency.p99
+def test_a_lone_source_is_enough():
+    found = train([Example(f"{word} {i}", word, "own") for word in ("salt", "pepper") for i in range(8)])
+    assert (found.classes, found.sources) == (("pepper", "salt"), ("own",))
 
 
-def test_the_reference_holds_on_prompts_from_elsewhere():
-    if not (DATA / "bench").is_dir():
-        pytest.skip(f"no benchmark prompts in {DATA}")
-    reference = LinearClassifier.load(REFERENCE)
-    mtbench = [example for example in held_out_examples(DATA / "bench") if example.source == "lm-sys/FastChat"]
-    found = evaluate(reference, mtbench, reference.sources)[-1]
-    assert found.source == UNSEEN
-    assert found.accuracy >= 0.7
+def test_one_class_is_nothing_to_tell_apart():
+    with pytest.raises(ExampleError, match="at least two classes apart, not chat"):
+        train([Example("Hi", "chat", "own")])
