@@ -96,7 +96,9 @@ def distill(
     data: DataOption = None,
     capture: Annotated[Path | None, typer.Option("--from-capture", help="Prompts from captured traffic.")] = None,
     classes: ClassesOption = None,
+    others: Annotated[float, typer.Option(help="Share of lessons from the other classes, against forgetting.")] = 0.0,
     tokens: Annotated[int, typer.Option(help="Completion positions to learn from, repeats counted.")] = 500_000,
+    rate: Annotated[float, typer.Option(help="Factor on the learning rates; below 1 with --from.")] = 1.0,
     prompts: Annotated[int, typer.Option(help="Prompts per class.")] = 500,
     answers: Annotated[
         int, typer.Option(help="Per class, completions of the corpus itself to learn on too: read, not generated.")
@@ -117,17 +119,20 @@ def distill(
 ) -> None:
     """Distil a draft for a target: it learns the target's law over the target's own completions."""
     from specsched.modelkit.draft import DraftShape
-    from specsched.modelkit.make_draft import DraftJob, make_draft
+    from specsched.modelkit.draft_job import DraftJob
+    from specsched.modelkit.make_draft import make_draft
 
     job = DraftJob(
         target=target,
         out=out,
         prompts=capture or data or own_prompts(),
         classes=tuple(classes or ()),
+        others=others,
         per_class=prompts,
         answers=answers,
         max_new_tokens=max_new_tokens,
         tokens=tokens,
+        rate=rate,
         shape=DraftShape(width=width, layers=layers, mlp=mlp, heads=heads),
         start=start,
         objective=objective,

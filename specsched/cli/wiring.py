@@ -22,11 +22,11 @@ from specsched.config.tree import Config
 from specsched.dispatch.base import Dispatcher
 from specsched.engine.base import EngineCore
 from specsched.errors import Violation
-from specsched.policy.base import RoundController
+from specsched.policy.base import Policy, RoundController
 from specsched.policy.kinds import KINDS, Choices
 from specsched.policy.settings import PolicySettings
 from specsched.policy.succession import Succession
-from specsched.pool.manifest import Pool, load_pool
+from specsched.pool.manifest import Pool, load_pool, reread
 from specsched.records import NO_DRAFT, AcceptanceRecord, CapturedCompletion, CostGrid
 from specsched.scheduler.admission.admission import Admission
 from specsched.scheduler.admission.limits import Limits
@@ -128,9 +128,8 @@ def make_snapshot(config: Config, pool: Pool, known_classes: tuple[str, ...]) ->
     violations = list(_unfit(section, [draft.id for draft in pool.drafts]))
     if violations:
         raise refusal(violations)
-    choices = replace(_choices(section), versions=arm_versions(pool))
     classes = section.prompt_classes or known_classes
-    make_policy = partial(KINDS[section.kind].policy, choices, classes)
+    make_policy = partial(_policy, section, classes, pool)
     return Snapshot(
         policy=make_policy(),
         make_policy=make_policy,
@@ -140,6 +139,12 @@ def make_snapshot(config: Config, pool: Pool, known_classes: tuple[str, ...]) ->
         disabled_drafts=frozenset(section.disabled_drafts),
         config_sha=config.sha,
     )
+
+
+def _policy(section: PolicySection, classes: tuple[str, ...], pool: Pool) -> Policy:
+    """Build a policy for the drafts as the manifest has them by now: one may have come in a new version."""
+    choices = replace(_choices(section), versions=arm_versions(reread(pool)))
+    return KINDS[section.kind].policy(choices, classes)
 
 
 def make_controller(config: Config) -> Callable[[CostGrid], RoundController]:

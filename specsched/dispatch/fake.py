@@ -31,6 +31,8 @@ class FakeDispatcher:
         self.jobs: list[Job] = []
         self.closed: list[str] = []
         self.switched: list[DraftSwitches] = []
+        self.versions: dict[str, str] = {}
+        """Draft → version that loading it brings."""
         self._workers = tuple(workers)
 
     def workers(self) -> Sequence[WorkerInfo]:
@@ -49,16 +51,18 @@ class FakeDispatcher:
         self.switched.append(switches)
 
     async def load_draft(self, draft_model: str) -> None:
-        """Say that it is resident."""
-        self._reside(draft_model, "resident")
+        """Say that it is resident, in its new version where there is one."""
+        self._reside(draft_model, "resident", self.versions.get(draft_model))
 
     async def unload_draft(self, draft_model: str) -> None:
         """Say that it is evicted."""
         self._reside(draft_model, "evicted")
 
-    def _reside(self, name: str, residency: str) -> None:
+    def _reside(self, name: str, residency: str, version: str | None = None) -> None:
         def moved(draft: ModelInfo) -> ModelInfo:
-            return replace(draft, residency=residency) if draft.id == name else draft
+            if draft.id != name:
+                return draft
+            return replace(draft, residency=residency, version=draft.version if version is None else version)
 
         self._workers = tuple(replace(each, drafts=tuple(map(moved, each.drafts))) for each in self._workers)
 

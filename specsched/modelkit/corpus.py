@@ -50,6 +50,8 @@ def open_text(path: Path) -> IO[str]:
 def read_records(path: Path, category: str = "") -> Iterator[Record]:
     """Stream the records of one file. `category` stands in where a record names none.
 
+    Captured text calls it `prompt_class`.
+
     Raises:
         CorpusError: unreadable file or line, named by number.
     """
@@ -72,7 +74,7 @@ def _record(fields: Mapping[str, Any], category: str) -> Record:
     if not prompt and not text:
         raise ValueError("neither `text` nor `prompt`")
     return Record(
-        category=fields.get("category") or category,
+        category=fields.get("category") or fields.get("prompt_class") or category,
         subtype=fields.get("subtype") or "",
         text=text,
         prompt=prompt,

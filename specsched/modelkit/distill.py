@@ -31,6 +31,8 @@ class DistillSettings:
     """Padded tokens of one step. Small drafts gain more from many steps than from large ones."""
     objective: str = AUTO
     optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(hidden_rate=6e-3, other_rate=4e-3))
+    rate: float = 1.0
+    """Factor on the optimizer's peak rates."""
     seed: int = 0
     mixed_precision: bool = False
     evaluate_every: float = 0.2
@@ -59,8 +61,12 @@ def distill(
     settings: DistillSettings,
     report: Report,
 ) -> Mapping[tuple[str, float], float]:
-    """Train the draft in place; returns (class, temperature) → acceptance on the held-out traces."""
+    """Train the draft in place; returns (class, temperature) → acceptance on the held-out traces.
+
+    The first report is what the draft could do before.
+    """
     run = _Run(target, draft, train, held_out, settings, report)
+    run.measure()
     if settings.objective == AUTO:
         run.choose()
     run.until(settings.tokens)
@@ -82,7 +88,7 @@ class _Run:
         self._target, self._draft = target, draft
         self._held_out, self._settings, self._report = held_out, settings, report
         self._objective = "forward_kl" if settings.objective == AUTO else settings.objective
-        self._optimizers = Optimizers(draft.network, settings.optimizer)
+        self._optimizers = Optimizers(draft.network, settings.optimizer.times(settings.rate))
         self._batches = endless_batches(train, settings.batch_tokens, torch.Generator().manual_seed(settings.seed))
         self._tokens = 0
 

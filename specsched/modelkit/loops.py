@@ -5,6 +5,8 @@ from collections.abc import Sequence
 NGRAM = 4
 LOOPING_SHARE = 1 / 3
 """From this share of repeated 4-grams on, a completion counts as looping."""
+_LOOP = 8
+"""Repeated 4-grams in a row that make a loop."""
 
 
 def repeated_share(completion: Sequence[int]) -> float:
@@ -16,3 +18,16 @@ def repeated_share(completion: Sequence[int]) -> float:
 def is_looping(completion: Sequence[int]) -> bool:
     """Whether a completion repeats itself too much to measure drafts on."""
     return repeated_share(completion) >= LOOPING_SHARE
+
+
+def loop_start(completion: Sequence[int]) -> int:
+    """Where a completion begins to say nothing new: so many 4-grams in a row that stood before; its end otherwise."""
+    seen: set[tuple[int, ...]] = set()
+    repeats = 0
+    for i in range(len(completion) - NGRAM + 1):
+        gram = tuple(completion[i : i + NGRAM])
+        repeats = repeats + 1 if gram in seen else 0
+        if repeats == _LOOP:
+            return i
+        seen.add(gram)
+    return len(completion)

@@ -14,8 +14,11 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 
 
 def forward_kl(draft: Tensor, target: Tensor) -> Tensor:
-    """KL(p ‖ q): q covers all that p does."""
-    return torch.nn.functional.kl_div(draft.log_softmax(-1), target.softmax(-1), reduction="batchmean")
+    """KL(p ‖ q): q covers all that p does. As cross-entropy less entropy: half the passes over [N, V]."""
+    p = target.softmax(-1)
+    with torch.no_grad():
+        entropy: Tensor = (target.logsumexp(-1) - torch.linalg.vecdot(p, target)).mean()
+    return torch.nn.functional.cross_entropy(draft, p) - entropy
 
 
 def reverse_kl(draft: Tensor, target: Tensor) -> Tensor:

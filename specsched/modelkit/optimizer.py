@@ -5,7 +5,8 @@ updates scaled to AdamW's size (arXiv 2502.16982, eq. 4) both take learning rate
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import nn
@@ -25,6 +26,10 @@ class OptimizerSettings:
     clip_norm: float = 1.0
     muon: bool = True
     """It orthogonalises in bfloat16; without it AdamW takes the hidden matrices too."""
+
+    def times(self, factor: float) -> Self:
+        """The same with both peak rates multiplied."""
+        return replace(self, hidden_rate=factor * self.hidden_rate, other_rate=factor * self.other_rate)
 
     def scale(self, progress: float) -> float:
         """Share of the peak rate at `progress` (0 … 1) of the budget."""

@@ -30,15 +30,18 @@ def load_prompts(source: Path, split: str = "train") -> Mapping[str, list[str]]:
     return dict(sorted(prompts.items()))
 
 
-def load_answers(source: Path, classes: Collection[str], per_class: int, seed: int) -> Mapping[str, list[Record]]:
-    """Class → up to `per_class` random records that bring a completion of their own; classes may be empty for all.
+def load_answers(
+    source: Path, prompts: Mapping[str, Collection[str]], per_class: int, seed: int
+) -> Mapping[str, list[Record]]:
+    """Class → up to `per_class` random records that answer one of its `prompts`.
 
     Raises:
         CorpusError: as `load_prompts`, or there is none.
     """
     answered: dict[str, list[Record]] = defaultdict(list)
+    asked = {category: set(texts) for category, texts in prompts.items()}
     for record in _records(source, "train"):
-        if record.completion and (not classes or record.category in classes):
+        if record.completion and record.prompt in asked.get(record.category, ()):
             answered[record.category].append(record)
     if not answered:
         raise CorpusError(f"{source}: no record has a completion")

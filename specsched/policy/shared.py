@@ -81,7 +81,7 @@ class Ledger:
     """One replica's side: what it has contributed, and what its policy held when it last looked."""
 
     def __init__(self, versions: Mapping[str, str]) -> None:
-        self._versions = versions
+        self._versions = dict(versions)
         self.own: Sums = {}
         """Sum of its changes."""
         self._held: Sums = {}
@@ -92,8 +92,13 @@ class Ledger:
         self._held = sums_of(cell for cell in cells if is_known(key_of(cell), self._versions))
 
     def changed(self, cells: Sequence[Cell]) -> Sums:
-        """Add to its contribution what the policy changed since it last looked; returns the contribution."""
+        """Add to its contribution what the policy changed since it last looked; returns the contribution.
+
+        A draft that came in a new version takes nothing from what stands of the old one: others may still run it.
+        """
         now = sums_of(cells)
+        self._versions |= {cell.draft_model: cell.draft_version for cell in cells}
+        self._held = {key: pair for key, pair in self._held.items() if is_known(key, self._versions)}
         self.own = plus(self.own, plus(now, self._held, -1.0))
         self._held = now
         return self.own

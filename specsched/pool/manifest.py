@@ -55,6 +55,14 @@ def load_pool(manifest: Path) -> Pool:
     )
 
 
+def reread(pool: Pool) -> Pool:
+    """Read a pool's manifest again; the pool as it was where that is gone or broken."""
+    try:
+        return load_pool(pool.manifest)
+    except PoolError:
+        return pool
+
+
 def default_manifest() -> Path:
     """The reference pool: beside the package in a checkout, else the copy that is packed with it."""
     for root in (_PACKAGE.parent, _PACKAGE):

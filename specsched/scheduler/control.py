@@ -111,8 +111,16 @@ class Control:
         await self._steering.switch()
 
     async def load_draft(self, draft_model: str) -> None:
-        """Have every ready worker load a draft of the manifest; raises what they raise."""
+        """Have every ready worker load a draft of the manifest; raises what they raise.
+
+        A new version of one that was known begins as its kin: what was learnt of the old weights is a hint from now on.
+        """
+        before = self._version(draft_model)
         await self._steering.load_draft(draft_model)
+        after = self._version(draft_model)
+        if after != before:
+            self._know(self._steering.learnt)
+            log.info("draft_version_taken_up", draft=draft_model, before=before, after=after)
 
     async def unload_draft(self, draft_model: str) -> None:
         """Have every ready worker free a draft's memory; raises what they raise."""
@@ -123,11 +131,16 @@ class Control:
         self._steering.adopt(replace(now, policy=now.make_policy()), cells)
 
     def _drafts(self) -> set[str]:
+        return {*self._pool, *(draft.id for draft in self._told())}
+
+    def _version(self, draft_model: str) -> str:
+        return next((draft.version for draft in self._told() if draft.id == draft_model), "")
+
+    def _told(self) -> tuple[ModelInfo, ...]:
         try:
-            loaded = [draft.id for draft in self._scheduler.worker().drafts]
+            return self._scheduler.worker().drafts
         except Unavailable:
-            loaded = []
-        return {*self._pool, *loaded}
+            return ()
 
     def _refuse(self, *found: Iterator[Violation] | Sequence[Violation]) -> None:
         violations = [violation for each in found for violation in each]

@@ -1,3 +1,5 @@
+import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -5,8 +7,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from specsched.errors import SetupError
 from specsched.modelkit.draft import DraftShape
+from specsched.modelkit.draft_job import DraftJob
 from specsched.modelkit.language_model import load_language_model
-from specsched.modelkit.make_draft import DraftJob, lessons, make_draft
+from specsched.modelkit.lessons import lessons
+from specsched.modelkit.make_draft import make_draft
 from specsched.pool.compatibility import check_vocabulary
 from specsched.pool.manifest import ModelSpec
 from specsched.pool.weights import verify_weights
@@ -75,9 +79,31 @@ def test_a_draft_learns_on_answers_that_the_corpus_brings(job):
     assert not [one for one in held_out if one.trace.temperature == 1.0]
 
 
+def test_a_specialist_hears_of_other_classes_too(job):
+    wanted = replace(job, classes=("chat",), others=0.25, per_class=30, answers=12)
+    train, held_out = lessons(wanted, load_language_model(job.target), lambda _: None)
+    assert Counter(one.trace.category for one in train) == {"chat": 42, "math": 14}
+    assert {one.trace.category for one in held_out} == {"chat"}
+
+
+def test_captured_text_is_learnt_class_by_class_and_held_out_answers_are_not(job, tmp_path):
+    rows = [
+        {"prompt": f"Please say {i}.", "completion": f"I say {i}.", "prompt_class": ("chat", "math")[i % 2]}
+        for i in range(40)
+    ]
+    (tmp_path / "capture").mkdir()
+    (tmp_path / "capture/capture-1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    target = load_language_model(job.target)
+    wanted = replace(job, prompts=tmp_path / "capture", answers=100)
+    train, held_out = lessons(wanted, target, lambda _: None)
+    assert {one.trace.category for one in train} == {"chat", "math"}
+    assert not {one.trace.prompt_ids for one in held_out} & {one.trace.prompt_ids for one in train}
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
+        ({"others": 1.0}, "others: 1.0 is no share"),
         ({"objective": "magic"}, "'magic' is none of auto"),
         ({"classes": ("poetry",)}, "no prompts of class poetry; there are chat, math"),
         ({"max_prompt_tokens": 2}, "no prompt fits into 2 tokens"),

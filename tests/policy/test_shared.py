@@ -207,3 +207,12 @@ def test_in_every_order_all_come_to_the_same_sum(steps):
         total = floored(sync(i))
     for one in held:
         assert sum(a for a, _ in one.values()) == pytest.approx(sum(a for a, _ in total.values()), abs=1e-6)
+
+
+def test_a_new_version_takes_nothing_from_what_others_still_run():
+    ledger = Ledger(VERSIONS)
+    contribution = ledger.changed([cell(8.0)])
+    contribution = ledger.changed([cell(2.0, version="2")])
+    assert contribution == sums_of([cell(8.0), cell(2.0, version="2")])
+    theirs = plus(contribution, sums_of([cell(3.0, version="2"), cell(5.0)]))
+    assert ledger.news(theirs) == (cell(3.0, version="2"),)

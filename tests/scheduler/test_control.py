@@ -24,14 +24,19 @@ def script(_job):
         yield Chunk((9, 10, 11), (), RoundRecord("draft", 2, 2, 1, 0.002, 0.01, planned_gamma=2), finish)
 
 
-def fresh():
-    return AdaptivePolicy(PolicySettings(max_gamma=4), CLASSES, 0)
+@pytest.fixture
+def dispatcher():
+    return FakeDispatcher(script, workers=(WORKER,))
 
 
 @pytest.fixture
-async def control():
+async def control(dispatcher):
     """A service that has served one greedy and one sampled request of class code."""
-    scheduler = scheduler_over(FakeDispatcher(script, workers=(WORKER,)))
+
+    def fresh():
+        return AdaptivePolicy(PolicySettings(max_gamma=4), CLASSES, 0, dispatcher.versions)
+
+    scheduler = scheduler_over(dispatcher)
     scheduler.steering.adopt(replace(snapshot_of(fresh(), prompt_classes=CLASSES), make_policy=fresh, kind="adaptive"))
     for name, sampling in (("a", Sampling(temperature=0.0)), ("b", Sampling())):
         async for _ in scheduler.generate(ask(name, prompt_class="code", sampling=sampling)):
@@ -76,3 +81,19 @@ async def test_evidence_from_elsewhere_is_added_or_takes_the_place(control):
     assert sum(c.accepted for c in control.learnt()) == pytest.approx(2 * sum(c.accepted for c in cells))
     control.learn(cells, replace_all=True)
     assert control.learnt() == cells
+
+
+async def test_a_draft_in_a_new_version_begins_as_its_kin(control, dispatcher):
+    before = control.learnt()
+    await control.load_draft("draft")
+    assert control.learnt() == before, "the same weights again"
+    dispatcher.versions["draft"] = "new"
+    await control.load_draft("draft")
+    after = control.learnt()
+    assert {cell.draft_version for cell in after} == {"new"}
+    kin = PolicySettings().kin_strength
+    for old, new in zip(before, after, strict=True):
+        assert new.accepted + new.rejected == pytest.approx(min(kin, old.accepted + old.rejected))
+        assert new.accepted / (new.accepted + new.rejected) == pytest.approx(
+            old.accepted / (old.accepted + old.rejected)
+        )
