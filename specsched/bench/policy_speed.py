@@ -1,7 +1,7 @@
 """How long decisions and rounds take: processor time of the policy's own thread, whatever else the machine does."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +46,7 @@ def time_decisions(size: Size, decisions: int, clock: Clock = time.thread_time) 
     """Time decisions between which rounds are observed, as in service: nothing may be ready from the last one."""
     classes = tuple(f"class-{number}" for number in range(size.classes))
     policy = AdaptivePolicy(PolicySettings(max_gamma=size.max_gamma), classes, seed=0)
-    random, costs, seconds = np.random.default_rng(0), _grid(size), []
+    random, costs, seconds = np.random.default_rng(0), invented_costs(size.names), []
     for number in range(decisions):
         pi = ClassProbabilities(classes, tuple(random.dirichlet(np.ones(size.classes)).tolist()))
         prompt_tokens = int(random.integers(16, 2048))
@@ -65,7 +65,7 @@ def time_decisions(size: Size, decisions: int, clock: Clock = time.thread_time) 
 
 def time_rounds(rows: int, size: Size, rounds: int, clock: Clock = time.thread_time) -> Quantiles:
     """Time a round controller's share of rounds, choosing and observing, per row."""
-    controller = AdaptiveController(PolicySettings(max_gamma=size.max_gamma), _grid(size), seed=0)
+    controller = AdaptiveController(PolicySettings(max_gamma=size.max_gamma), invented_costs(size.names), seed=0)
     random, seconds = np.random.default_rng(0), []
     candidates = tuple(Candidate(name, (Beta(12.0, 8.0),) * size.max_gamma) for name in size.names)
     for row in range(rows):
@@ -92,7 +92,7 @@ def _quantiles(seconds: list[float]) -> Quantiles:
     return Quantiles(float(p50), float(p99))
 
 
-def _grid(size: Size) -> CostGrid:
+def invented_costs(drafts: Sequence[str]) -> CostGrid:
     """Costs as a profile has them: several contexts, rows and positions."""
     verify = tuple(
         CostPoint(positions, context, 1 + 0.05 * positions)
@@ -100,4 +100,4 @@ def _grid(size: Size) -> CostGrid:
         for positions in (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 17, 24, 40, 72)
     )
     steps = (CostPoint(1, 64, 0.1), CostPoint(8, 64, 0.15), CostPoint(1, 1536, 0.2))
-    return CostGrid(1, verify, tuple(DraftCost(name, 0.01, steps, 0.001) for name in size.names))
+    return CostGrid(1, verify, tuple(DraftCost(name, 0.01, steps, 0.001) for name in drafts))

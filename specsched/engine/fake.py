@@ -1,6 +1,7 @@
 """An engine without models: tokens are a function of prompt and position. Torch-free, for tests of what is above it."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,8 @@ from specsched.records import (
     WorkerInfo,
     WorkerLoad,
 )
+
+NO_COSTS = CostGrid(0, (), ())
 
 
 def scripted_token(job: Job, position: int, vocab_size: int) -> int:
@@ -35,29 +38,40 @@ class _Row:
 class ScriptedEngine:
     """Implements EngineCore; every round accepts all that the plan drafts."""
 
-    def __init__(self, *, worker_id: str = "scripted", vocab_size: int = 4096, round_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        worker_id: str = "scripted",
+        vocab_size: int = 4096,
+        round_seconds: float = 0.0,
+        drafts: Sequence[ModelInfo] = (ModelInfo("draft", "model"), ModelInfo("ngram", "ngram")),
+        costs: CostGrid = NO_COSTS,
+        max_rows: int = 64,
+    ) -> None:
         """Make an engine.
 
         Args:
             worker_id: Its name.
             vocab_size: Tokens.
             round_seconds: Time that every step sleeps.
+            drafts: That it claims to hold.
+            costs: That it claims to have profiled.
+            max_rows: That it claims to decode together.
         """
         self._rows: dict[str, _Row] = {}
         self._disabled: set[str] = set()
         self._round_seconds = round_seconds
-        drafts = (ModelInfo("draft", "model"), ModelInfo("ngram", "ngram"))
         self._info = WorkerInfo(
             worker_id,
             ModelInfo("target", "target"),
-            drafts,
+            tuple(drafts),
             vocab_size,
             2048,
-            64,
+            max_rows,
             65_536,
             (3,),
             "scripted",
-            CostGrid(0, (), ()),
+            costs,
         )
 
     def describe(self) -> WorkerInfo:

@@ -23,7 +23,7 @@ def plot(trials: Trials, folder: Path) -> list[Path]:
 
 
 def _plot_scenario(name: str, policies: Mapping[str, Sequence[Trial]], file: Path) -> Path:
-    plt = _pyplot()
+    plt = pyplot()
     figure, axes = plt.subplots(1, 3, figsize=(18, 4.5), layout="constrained")
     _draw_regret(axes[0], policies)
     _draw_goodput(axes[1], policies)
@@ -69,7 +69,12 @@ def _draw_arms(axis: Any, trials: Sequence[Trial]) -> None:
     axis.legend(fontsize="small", loc="lower right")
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """Return matplotlib's pyplot, drawing to files.
+
+    Raises:
+        SetupError: matplotlib is missing.
+    """
     try:
         import matplotlib as mpl  # noqa: PLC0415  # an extra
         from matplotlib import pyplot as plt  # noqa: PLC0415

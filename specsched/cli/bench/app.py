@@ -2,7 +2,7 @@
 
 import typer
 
-from specsched.cli.bench import engine, everything, identity, plain, policy, stretch
+from specsched.cli.bench import engine, everything, identity, plain, policy, service, stretch
 
 app = typer.Typer(no_args_is_help=True, help="Measure.")
 app.command()(identity.identity)
@@ -10,4 +10,5 @@ app.command()(plain.plain)
 app.command()(engine.engine)
 app.command()(stretch.stretch)
 app.command()(policy.policy)
+app.command()(service.service)
 app.command("all")(everything.run_all)

@@ -12,6 +12,10 @@ from specsched.cli.bench.evaluation import measure_evaluation
 from specsched.cli.bench.identity import identical, measure_identity
 from specsched.cli.bench.plain import measure_plain
 from specsched.cli.bench.running import members, print_checks, run
+from specsched.cli.bench.service import QUICK as QUICK_SERVICE
+from specsched.cli.bench.service import WHOLE as WHOLE_SERVICE
+from specsched.cli.bench.service import Sizes as ServiceSizes
+from specsched.cli.bench.service import measure_service
 from specsched.cli.bench.stretch import measure_stretch
 from specsched.cli.options import PoolOption
 from specsched.cli.output import one_line_errors
@@ -34,6 +38,7 @@ class Sizes:
     evaluated_per_class: int = 40
     evaluated_tokens: int = 128
     measured_per_class: int = 2
+    service: ServiceSizes = WHOLE_SERVICE
 
 
 QUICK = Sizes(
@@ -45,6 +50,7 @@ QUICK = Sizes(
     evaluated_per_class=3,
     evaluated_tokens=48,
     measured_per_class=1,
+    service=QUICK_SERVICE,
 )
 """Under ten minutes on two slow cores."""
 
@@ -80,4 +86,5 @@ def _benchmarks(pool: "Pool", sizes: Sizes) -> Mapping[str, "Callable[[Progress]
             sizes.evaluated_tokens,
             sizes.measured_per_class,
         ),
+        "service": partial(measure_service, pool, sizes.service),
     }

@@ -1,0 +1,1 @@
+"""What the service costs: the scheduler between real callers and workers, in processes of their own."""
