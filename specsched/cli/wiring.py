@@ -181,6 +181,7 @@ def make_engine(
         prefix_cache_tokens=section.prefix_cache_tokens,
         device=section.device,
         kv_storage=section.kv_storage,
+        rounds=section.rounds,
         memory_bytes=section.memory_bytes,
         synthetic_acceptance=section.synthetic_acceptance,
         threads=section.threads,

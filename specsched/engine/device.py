@@ -31,8 +31,8 @@ def choose_device(name: str) -> torch.device:
         raise PoolError(f"workers.device: {name!r} is not here: {str(error).splitlines()[0]}") from error
 
 
-def choose_storage(name: str, device: torch.device) -> MakeKV:
-    """Return the storage of that name; `auto` is rectangles on a CPU, where views are free, and blocks elsewhere."""
+def choose_storage(name: str, device: torch.device, rounds: str = AUTO) -> MakeKV:
+    """Return the storage of that name; `auto` is rectangles where views are free, on a CPU with rounds on the host."""
     if name == AUTO:
-        name = "rectangles" if device.type == "cpu" else "blocks"
+        name = "rectangles" if device.type == "cpu" and rounds in {AUTO, "host"} else "blocks"
     return STORAGES[name]

@@ -19,11 +19,11 @@ from specsched.engine.logprobs import token_logprobs
 from specsched.engine.model import LanguageModel
 from specsched.engine.prefill import Prefill
 from specsched.engine.roster import Roster, Waiting
-from specsched.engine.rounds import propose, score
+from specsched.engine.rounds import HostRounds, Outcome, Rounds
 from specsched.engine.row import Row
 from specsched.engine.settings import EngineSettings
-from specsched.engine.soundness import UnsoundTarget, is_sound
-from specsched.engine.synthetic import SyntheticVerifier
+from specsched.engine.soundness import UnsoundTarget
+from specsched.engine.synthetic import last_word
 from specsched.engine.verify import Verdict, verify
 from specsched.errors import DuplicateRequest
 from specsched.policy.base import Arm, Guarded, RoundController
@@ -43,6 +43,7 @@ class Engine:
         controller: RoundController,
         settings: EngineSettings,
         *,
+        rounds: Rounds | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take loaded models.
@@ -53,6 +54,7 @@ class Engine:
             drafts: Those that are loaded, and a way to load more; plain decoding needs none.
             controller: Chooses each row's arm, every round.
             settings: Limits.
+            rounds: Runs the rounds, with this target and these drafts; on the host by default.
             clock: Monotonic seconds.
         """
         self._info = info
@@ -62,8 +64,8 @@ class Engine:
         self._controller = controller
         self._settings = settings
         self._clock = clock
-        rates = settings.synthetic_acceptance
-        self._verify = SyntheticVerifier(rates) if rates else verify
+        told = last_word(settings.synthetic_acceptance)
+        self._rounds = rounds or HostRounds(target, drafts.proposers, verify, told, clock)
         self._roster = Roster(settings)
         self._prefixes = PrefixCache(target.kv, settings.prefix_cache_tokens)
         self._prefill = Prefill(target, self._prefixes, settings.prefill_chunk_tokens, clock)
@@ -165,23 +167,18 @@ class Engine:
     def _round(self, rows: list[Row]) -> None:
         """Propose → verify → accept → commit."""
         arms = [self._bounded(row, arm) for row, arm in zip(rows, self._chosen(rows), strict=True)]
-        proposal = propose(rows, arms, self._proposers, self._clock)
-        started = self._clock()
-        logits = score(self._target, rows, proposal.drafts)
-        self._end_unsound(rows, logits)
-        verdicts = self._verify(logits, rows, proposal.drafts)
-        seconds = self._clock() - started
-        records = [proposal.record(i, verdict, seconds) for i, verdict in enumerate(verdicts)]
-        endings = [self._commit(*each) for each in zip(rows, verdicts, records, strict=True)]
-        for row, ending, of_row in zip(rows, endings, logits, strict=True):  # after all commits: leaving moves KV
-            self._deliver(row, ending, of_row)
+        outcomes = self._rounds.play(rows, arms)
+        self._end_unsound(rows, outcomes)
+        endings = [self._commit(row, each.verdict, each.record) for row, each in zip(rows, outcomes, strict=True)]
+        for row, ending, each in zip(rows, endings, outcomes, strict=True):  # after all commits: leaving moves KV
+            self._deliver(row, ending, each.logits)
 
-    def _end_unsound(self, rows: list[Row], logits: list[Tensor]) -> None:
+    def _end_unsound(self, rows: list[Row], outcomes: list[Outcome]) -> None:
         """Give up rows whose logits are no numbers, and the engine with them.
 
         Their keys and values are no numbers either; they would spread to whoever is masked beside them.
         """
-        unsound = [row for row, of_row in zip(rows, logits, strict=True) if not is_sound(of_row)]
+        unsound = [row for row, outcome in zip(rows, outcomes, strict=True) if not outcome.sound]
         for row in unsound:
             self._end(row, Chunk((), failure="the target computed no numbers for it"))
         if unsound:

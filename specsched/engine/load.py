@@ -11,17 +11,20 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from specsched.engine.device import choose_device, choose_storage
+from specsched.engine.device import MakeKV, choose_device, choose_storage
 from specsched.engine.drafts import Drafts, LoadedDraft, unknown_draft
 from specsched.engine.engine import Engine
+from specsched.engine.gpu.choose import Style, choose_style
 from specsched.engine.int8 import int8_is_offered, quantize_linears
+from specsched.engine.kv.base import BLOCK_TOKENS
+from specsched.engine.kv.blocks import BlockKV
 from specsched.engine.layout import LAYOUT
 from specsched.engine.memory import check_target_fits, needed_bytes
 from specsched.engine.model import LanguageModel
 from specsched.engine.profile import Profiler
-from specsched.engine.proposers.draft_model import DraftModelProposer
 from specsched.engine.proposers.ngram import NgramProposer
 from specsched.engine.settings import EngineSettings
+from specsched.engine.synthetic import last_word
 from specsched.engine.threads import settle_threads
 from specsched.errors import PoolError
 from specsched.policy.base import RoundController
@@ -60,13 +63,17 @@ def load_engine(
     needed = needed_bytes(pool.target, weights, settings.kv_capacity_tokens)
     check_target_fits(pool.target, needed, settings.memory_bytes)
     device = choose_device(settings.device)
-    make_kv = choose_storage(settings.kv_storage, device)
+    make_kv, style = _choose(settings, device)
     network = load_network(pool.target)
-    target = LanguageModel(_on(network, device), pool.target.id, max_rows=settings.max_rows, make_kv=make_kv)
+    target = LanguageModel(
+        _on(network, device), pool.target.id, max_rows=settings.max_rows, make_kv=_sized(make_kv, settings, device)
+    )
     settle_threads(settings.threads, target, settings.max_rows)
     drafts = _load_drafts(pool, settings, target.vocab_size, settings.memory_bytes - needed, progress)
+    rounds = style.rounds(target, drafts.proposers, last_word(settings.synthetic_acceptance))
     progress("profiling")
-    costs = Profiler(target, drafts.proposers, max_rows=settings.max_rows, seconds=settings.profile_seconds).grid()
+    seconds = settings.profile_seconds
+    costs = Profiler(target, drafts.proposers, rounds, max_rows=settings.max_rows, seconds=seconds).grid()
     info = WorkerInfo(
         worker_id=settings.worker_id,
         target=_model_info(pool.target, "target", target, weights),
@@ -76,10 +83,10 @@ def load_engine(
         max_rows=settings.max_rows,
         kv_capacity_tokens=settings.kv_capacity_tokens,
         eos_token_ids=_eos_token_ids(network),
-        numerics_id=_marked(_numerics_id(pool.target, target, weights), settings),
+        numerics_id=_marked(_numerics_id(pool.target, target, weights, style.name), settings),
         costs=costs,
     )
-    return Engine(info, target, drafts, make_controller(costs), settings)
+    return Engine(info, target, drafts, make_controller(costs), settings, rounds=rounds)
 
 
 def _load_drafts(pool: Pool, settings: EngineSettings, vocab_size: int, room: int, progress: Progress) -> Drafts:
@@ -162,14 +169,25 @@ def _load_draft(spec: ModelSpec, pool: Pool, settings: EngineSettings, vocab_siz
     weights = verify_weights(spec)
     check_vocabulary(pool.target.path, spec.path)
     device = choose_device(settings.device)
+    make_kv, style = _choose(settings, device)
+    network = _on(load_network(spec), device)
     model = LanguageModel(
-        _on(load_network(spec), device),
-        spec.id,
-        max_rows=settings.max_rows,
-        vocab_size=vocab_size,
-        make_kv=choose_storage(settings.kv_storage, device),
+        network, spec.id, max_rows=settings.max_rows, vocab_size=vocab_size, make_kv=_sized(make_kv, settings, device)
     )
-    return LoadedDraft(_model_info(spec, "model", model, weights), DraftModelProposer(spec.id, model))
+    return LoadedDraft(_model_info(spec, "model", model, weights), style.proposer(spec.id, model))
+
+
+def _choose(settings: EngineSettings, device: torch.device) -> tuple[MakeKV, Style]:
+    make_kv = choose_storage(settings.kv_storage, device, settings.rounds)
+    return make_kv, choose_style(settings.rounds, device, make_kv)
+
+
+def _sized(make_kv: MakeKV, settings: EngineSettings, device: torch.device) -> MakeKV:
+    """Give a GPU's blocks their final number: growing would take twice the memory, and drop what was captured."""
+    if make_kv is not BlockKV or device.type == "cpu":
+        return make_kv
+    blocks = settings.kv_capacity_tokens // BLOCK_TOKENS + 3 * settings.max_rows + 1
+    return partial(BlockKV, blocks=blocks)
 
 
 def _on(network: PreTrainedModel, device: torch.device) -> PreTrainedModel:
@@ -217,7 +235,7 @@ def _eos_token_ids(network: PreTrainedModel) -> tuple[int, ...]:
     return tuple(eos) if isinstance(eos, list) else () if eos is None else (int(eos),)
 
 
-def _numerics_id(spec: ModelSpec, target: LanguageModel, weights: Weights) -> str:
+def _numerics_id(spec: ModelSpec, target: LanguageModel, weights: Weights, rounds: str) -> str:
     """Workers with equal ids give equal tokens: same weights, same arithmetic, same kernels."""
     config = Path(spec.path or "") / "config.json"
     parts = {
@@ -228,6 +246,7 @@ def _numerics_id(spec: ModelSpec, target: LanguageModel, weights: Weights) -> st
         "layout": LAYOUT,
         "device": target.device.type,
         "kv": type(target.kv).__name__,
+        "rounds": rounds,
         "torch": torch.__version__,
         "kernels": torch.backends.cpu.get_cpu_capability() if target.device.type == "cpu" else "",
     }

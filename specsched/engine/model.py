@@ -91,6 +91,7 @@ class LanguageModel:
         network.set_attn_implementation(NAME if self._own_attention else "eager")
         self._parameters = int(network.num_parameters()) + packed_parameters(network)
         self.id = model_id
+        self.kind: str = config.model_type
         self.vocab_size = vocab_size or config.vocab_size
         self.max_context_tokens: int = config.max_position_embeddings
         self.device: torch.device = network.device

@@ -11,9 +11,8 @@ import torch
 from specsched.engine.law import History
 from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.base import Draft, Proposer
-from specsched.engine.rounds import score
+from specsched.engine.rounds import Rounds
 from specsched.engine.row import Row
-from specsched.engine.verify import verify
 from specsched.records import CostGrid, CostPoint, DraftCost, Job, Plan, Sampling
 
 REPEATS = 3
@@ -51,6 +50,7 @@ class Profiler:
         self,
         target: LanguageModel,
         proposers: Mapping[str, Proposer],
+        rounds: Rounds,
         *,
         max_rows: int,
         seconds: float,
@@ -62,6 +62,7 @@ class Profiler:
         Args:
             target: The target.
             proposers: By draft id.
+            rounds: Score and judge.
             max_rows: Largest batch to measure.
             seconds: Time that all of it may take; half of it goes to the target. Points beyond are left out.
             clock: Seconds that pass.
@@ -69,6 +70,7 @@ class Profiler:
         """
         self._target = target
         self._proposers = proposers
+        self._rounds = rounds
         self._max_rows = max_rows
         self._seconds = seconds
         self._clock = clock
@@ -112,7 +114,7 @@ class Profiler:
     def _verify_seconds(self, shape: _Shape) -> float:
         rows = [self._row(shape.context) for _ in range(shape.num_rows)]
         drafts = [Draft([0] * (shape.positions - 1))] * shape.num_rows
-        seconds = self._fastest(lambda: verify(score(self._target, rows, drafts), rows, drafts), repeats=1)
+        seconds = self._fastest(lambda: self._rounds.verify(rows, drafts), repeats=1)
         self._close(rows)
         return seconds
 

@@ -1,8 +1,9 @@
-"""The first half of a round: the drafts propose, the target scores. `verify` judges, the engine commits."""
+"""A round up to its commit: the drafts propose, the target scores, `verify` judges. The engine commits."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -10,50 +11,122 @@ from torch import Tensor
 from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.base import NOTHING, Draft, Proposer
 from specsched.engine.row import Row
+from specsched.engine.soundness import is_sound
+from specsched.engine.synthetic import Told
 from specsched.engine.verify import Verdict
 from specsched.policy.base import Arm
 from specsched.records import RoundRecord
 
+Verify = Callable[[Sequence[Tensor], Sequence[Row], Sequence[Draft]], Sequence[Verdict]]
+"""Judges every row's draft by the target's raw logits (`verify`)."""
+
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """What the drafts guess for every row of a round."""
+class Outcome:
+    """What a round came to for one row; nothing of it is committed yet."""
 
-    arms: Sequence[Arm]
-    drafts: Sequence[Draft]
-    seconds: Mapping[str, float]
-    """By draft: drafts run one after the other, each for all its rows."""
+    verdict: Verdict
+    record: RoundRecord
+    logits: Tensor
+    """The target's raw ones, [≥ γ + 1, V]; valid until its next forward."""
+    sound: bool
+    """Whether they are numbers; the verdict means nothing where they are not."""
 
-    def record(self, index: int, verdict: Verdict, verify_seconds: float) -> RoundRecord:
-        """Return the round's record of one row."""
-        arm, draft = self.arms[index], self.drafts[index]
-        return RoundRecord(
-            draft_model=arm.draft_model,
-            gamma=len(draft.tokens),
-            num_accepted=verdict.num_accepted,
-            batch_size=len(self.arms),
-            propose_seconds=self.seconds.get(arm.draft_model, 0.0),
-            verify_seconds=verify_seconds,
-            overlaps=verdict.overlaps,
-            planned_gamma=arm.gamma,
-        )
+
+class Rounds(Protocol):
+    """Runs rounds: on the host (`HostRounds`), or on the device with one read (`gpu.rounds`)."""
+
+    def play(self, rows: Sequence[Row], arms: Sequence[Arm]) -> list[Outcome]:
+        """Propose, verify and accept for every row under its arm."""
+        ...
+
+    def verify(self, rows: Sequence[Row], drafts: Sequence[Draft]) -> object:
+        """Score and judge given drafts, to the end: what a profile times."""
+        ...
+
+
+class HostRounds:
+    """Rounds whose every decision is made on the host."""
+
+    def __init__(
+        self,
+        target: LanguageModel,
+        proposers: Mapping[str, Proposer],
+        verify: Verify,
+        told: Told,
+        clock: Callable[[], float],
+    ) -> None:
+        """Take what takes part.
+
+        Args:
+            target: Scores.
+            proposers: By draft.
+            verify: Judges.
+            told: Has the last word on what is accepted.
+            clock: Monotonic seconds.
+        """
+        self._target = target
+        self._proposers = proposers
+        self._verify = verify
+        self._told = told
+        self._clock = clock
+
+    def play(self, rows: Sequence[Row], arms: Sequence[Arm]) -> list[Outcome]:
+        """Propose, verify and accept."""
+        drafts, proposing = propose(rows, arms, self._proposers, self._clock)
+        drafted = [draft.tokens for draft in drafts]
+        started = self._clock()
+        logits, judged = self.verify(rows, drafts)
+        verdicts = self._told(rows, drafted, judged)
+        verifying = self._clock() - started
+        records = [
+            record_of(arm, len(tokens), verdict, len(rows), proposing, verifying)
+            for arm, tokens, verdict in zip(arms, drafted, verdicts, strict=True)
+        ]
+        return [Outcome(*each, is_sound(each[-1])) for each in zip(verdicts, records, logits, strict=True)]
+
+    def verify(self, rows: Sequence[Row], drafts: Sequence[Draft]) -> tuple[list[Tensor], Sequence[Verdict]]:
+        """Score and judge."""
+        logits = score(self._target, rows, drafts)
+        return logits, self._verify(logits, rows, drafts)
+
+
+def groups(arms: Sequence[Arm]) -> Iterator[tuple[str, list[int]]]:
+    """Sort the rows that speculate by their draft: drafts run one after the other, each for all its rows."""
+    speculating = sorted((i for i, arm in enumerate(arms) if arm.gamma), key=lambda i: arms[i].draft_model)
+    for draft_model, members in groupby(speculating, key=lambda i: arms[i].draft_model):
+        yield draft_model, list(members)
 
 
 def propose(
     rows: Sequence[Row], arms: Sequence[Arm], proposers: Mapping[str, Proposer], clock: Callable[[], float]
-) -> Proposal:
-    """Let every draft propose for its rows, one draft after the other."""
+) -> tuple[list[Draft], dict[str, float]]:
+    """Let every draft propose for its rows; returns what each row got, and the seconds of each draft."""
     drafts = [NOTHING] * len(rows)
     seconds: dict[str, float] = {}
-    speculating = sorted((i for i, arm in enumerate(arms) if arm.gamma), key=lambda i: arms[i].draft_model)
-    for draft_model, group in groupby(speculating, key=lambda i: arms[i].draft_model):
-        members = list(group)
+    for draft_model, members in groups(arms):
         started = clock()
         proposed = proposers[draft_model].propose([rows[i] for i in members], [arms[i].gamma for i in members])
         seconds[draft_model] = clock() - started
         for i, draft in zip(members, proposed, strict=True):
             drafts[i] = draft
-    return Proposal(arms, drafts, seconds)
+    return drafts, seconds
+
+
+def record_of(
+    arm: Arm, gamma: int, verdict: Verdict, rows: int, proposing: Mapping[str, float], verifying: float
+) -> RoundRecord:
+    """Return the round's record of one row, `gamma` the tokens that were in fact drafted."""
+    return RoundRecord(
+        draft_model=arm.draft_model,
+        gamma=gamma,
+        num_accepted=verdict.num_accepted,
+        batch_size=rows,
+        propose_seconds=proposing.get(arm.draft_model, 0.0),
+        verify_seconds=verifying,
+        overlaps=verdict.overlaps,
+        planned_gamma=arm.gamma,
+    )
 
 
 def score(target: LanguageModel, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Tensor]:

@@ -20,6 +20,8 @@ class EngineSettings:
     """Where models compute, as torch names it; `auto` is a GPU where there is one."""
     kv_storage: str = "auto"
     """rectangles or blocks; `auto` chooses by the device."""
+    rounds: str = "auto"
+    """host, buffered or captured (`gpu.choose`); `auto` chooses by the device."""
     memory_bytes: int = 0
     """For target and drafts, each with its KV; 0 has no limit."""
     synthetic_acceptance: tuple[float, ...] = ()

@@ -1,34 +1,47 @@
 """Made-up acceptance, for load tests of everything else: rounds cost what they cost, but what they say is invalid."""
 
-from collections.abc import Sequence
-
-from torch import Tensor
+from collections.abc import Callable, Sequence
 
 from specsched.engine.noise import Purpose, uniform
-from specsched.engine.proposers.base import Draft
 from specsched.engine.row import Row
-from specsched.engine.verify import Verdict, verify
+from specsched.engine.verify import Verdict
+
+Told = Callable[[Sequence[Row], Sequence[Sequence[int]], Sequence[Verdict]], Sequence[Verdict]]
+"""Has the last word on a round, given each row's drafted tokens and the target's verdict on them."""
 
 
-class SyntheticVerifier:
-    """Verifies, and then accepts by given rates whatever the target says."""
+def as_judged(
+    _rows: Sequence[Row], _drafted: Sequence[Sequence[int]], verdicts: Sequence[Verdict]
+) -> Sequence[Verdict]:
+    """Leave the last word to the target."""
+    return verdicts
+
+
+class SyntheticAcceptance:
+    """Accepts by given rates whatever the target says."""
 
     def __init__(self, rates: Sequence[float]) -> None:
         """Take the hazard of each position, position 1 first; positions beyond follow the last one."""
         assert rates, "there is a rate for the first position at least"
         self._rates = tuple(rates)
 
-    def __call__(self, logits: Sequence[Tensor], rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:
-        """Judge every row's draft; arguments as in `verify`."""
-        verdicts = verify(logits, rows, drafts)
-        return [self._told(*each) for each in zip(rows, drafts, verdicts, strict=True)]
+    def __call__(
+        self, rows: Sequence[Row], drafted: Sequence[Sequence[int]], verdicts: Sequence[Verdict]
+    ) -> list[Verdict]:
+        """Overrule the target."""
+        return [self._overruled(*each) for each in zip(rows, drafted, verdicts, strict=True)]
 
-    def _told(self, row: Row, draft: Draft, verdict: Verdict) -> Verdict:
+    def _overruled(self, row: Row, drafted: Sequence[int], verdict: Verdict) -> Verdict:
         accepted = 0
-        while accepted < len(draft.tokens) and self._stands(row, accepted):
+        while accepted < len(drafted) and self._stands(row, accepted):
             accepted += 1
-        return Verdict([*draft.tokens[:accepted], verdict.tokens[-1]], accepted)
+        return Verdict([*drafted[:accepted], verdict.tokens[-1]], accepted)
 
     def _stands(self, row: Row, ahead: int) -> bool:
         rate = self._rates[min(ahead, len(self._rates) - 1)]
         return uniform(row.job.noise_seed, row.position + ahead, Purpose.SYNTHETIC) < rate
+
+
+def last_word(rates: Sequence[float]) -> Told:
+    """Return who has it: the target, unless there are made-up rates."""
+    return SyntheticAcceptance(rates) if rates else as_judged

@@ -147,7 +147,7 @@ class Disturbed:
 
 def test_a_disturbed_profile_finds_the_undisturbed_times() -> None:
     engine = engine_of(TARGET)
-    grid = Profiler(engine._target, {}, max_rows=4, seconds=1e6, stopwatch=Disturbed()).grid()
+    grid = Profiler(engine._target, {}, engine._rounds, max_rows=4, seconds=1e6, stopwatch=Disturbed()).grid()
     assert {point.seconds for point in grid.verify} == {1.0}
 
 
@@ -168,13 +168,13 @@ def test_one_thread_s_costs_leave_out_what_others_take(device: str, threads: int
 
 def test_a_profile_ends_with_its_time() -> None:
     engine = engine_of(TARGET)
-    grid = Profiler(engine._target, {}, max_rows=4, seconds=20.0, clock=Disturbed()).grid()
+    grid = Profiler(engine._target, {}, engine._rounds, max_rows=4, seconds=20.0, clock=Disturbed()).grid()
     assert [point.positions for point in grid.verify] == [1, 2, 3]  # five seconds each, of half the time
 
 
 def test_the_profile_covers_what_the_policy_needs() -> None:
     engine = engine_of(TARGET, {"d": perturbed(TARGET, 0.1)})
-    grid = Profiler(engine._target, engine._proposers, max_rows=4, seconds=5.0).grid()
+    grid = Profiler(engine._target, engine._proposers, engine._rounds, max_rows=4, seconds=5.0).grid()
     assert {draft.draft_model for draft in grid.drafts} == {"ngram", "d"}
     assert {1, 5, 9, 20} <= {point.positions for point in grid.verify}
     assert all(point.seconds > 0 for point in grid.verify)

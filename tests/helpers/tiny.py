@@ -10,13 +10,16 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from specsched.engine.drafts import DraftLoader, Drafts, LoadedDraft
 from specsched.engine.engine import Engine
+from specsched.engine.gpu.choose import Style
 from specsched.engine.kv import RaggedKV
+from specsched.engine.kv.blocks import BlockKV
 from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.base import Proposer
 from specsched.engine.proposers.draft_model import DraftModelProposer
 from specsched.engine.proposers.ngram import NgramProposer
 from specsched.engine.settings import EngineSettings
+from specsched.engine.synthetic import last_word
 from specsched.policy.base import Arm, RowView
 from specsched.records import NO_DRAFT, Chunk, CostGrid, Job, ModelInfo, Plan, RoundRecord, Sampling, WorkerInfo
 
@@ -97,16 +100,19 @@ def engine_of(
     extra: Mapping[str, Proposer] | None = None,
     load: DraftLoader | None = None,
     make_kv: Callable[[int, int], RaggedKV] = RectangularKV,
+    style: Style | None = None,
 ) -> Engine:
     """An engine over copies of given networks (it changes their attention), with an n-gram proposer beside them."""
     settings = settings or EngineSettings()
+    make_kv = make_kv if style is None else BlockKV
+    make_proposer = DraftModelProposer if style is None else style.proposer
     model = LanguageModel(deepcopy(target), "target", max_rows=settings.max_rows, make_kv=make_kv)
     proposers: dict[str, Proposer] = {"ngram": NgramProposer("ngram")}
     for name, network in (networks or {}).items():
         draft = LanguageModel(
             deepcopy(network), name, max_rows=settings.max_rows, vocab_size=model.vocab_size, make_kv=make_kv
         )
-        proposers[name] = DraftModelProposer(name, draft)
+        proposers[name] = make_proposer(name, draft)
     proposers.update(extra or {})
     drafts = Drafts([LoadedDraft(ModelInfo(name, "model"), proposer) for name, proposer in proposers.items()], load)
     info = WorkerInfo(
@@ -121,7 +127,9 @@ def engine_of(
         numerics_id="test",
         costs=CostGrid(0, (), ()),
     )
-    return Engine(info, model, drafts, controller or ScriptedController(), settings)
+    told = last_word(settings.synthetic_acceptance)
+    rounds = style.rounds(model, drafts.proposers, told) if style else None
+    return Engine(info, model, drafts, controller or ScriptedController(), settings, rounds=rounds)
 
 
 def job(

@@ -33,6 +33,11 @@ class Workers(TlsSection):
     kv_storage: Literal["auto", "rectangles", "blocks"] = Field(
         default="auto", description="How KV lies in memory; auto: rectangles on a CPU, blocks on a GPU."
     )
+    rounds: Literal["auto", "host", "buffered", "captured"] = Field(
+        default="auto",
+        description="Who decides a round. host; captured: the GPU, by CUDA graphs; buffered: the device, no graphs;"
+        " auto: captured on a GPU, host on a CPU.",
+    )
     memory_bytes: int = Field(
         default=0, ge=0, description="Memory of a worker's models and their KV; 0: no limit, every draft stays."
     )

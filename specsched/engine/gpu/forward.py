@@ -83,6 +83,7 @@ def bucket(count: int) -> int:
     return 1 << (count - 1).bit_length()
 
 
-def column_after(logits: Tensor, counts: Tensor) -> Tensor:
-    """Pick the logits after each row's last own token, [b, q, V] → [b, V]."""
-    return logits[torch.arange(len(logits), device=logits.device), counts - 1]
+def padded(tokens: Sequence[Sequence[int]], width: int = 0) -> list[list[int]]:
+    """Fill rows on the right, to the longest one or to a width."""
+    width = width or max(map(len, tokens))
+    return [[*row, *([0] * (width - len(row)))] for row in tokens]

@@ -1,0 +1,115 @@
+"""A round on the device: propose and verify are queued without waiting, then the host reads what they came to, once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from specsched.engine.gpu.forward import StaticForward, padded
+from specsched.engine.gpu.judge import Guesses, Judgement, judge
+from specsched.engine.gpu.marks import Marks
+from specsched.engine.proposers.base import Draft, Proposer
+from specsched.engine.rounds import Outcome, groups, record_of
+from specsched.engine.row import Row
+from specsched.engine.synthetic import Told
+from specsched.engine.transfer import to_device
+from specsched.policy.base import Arm
+
+
+@runtime_checkable
+class Guesser(Protocol):
+    """A proposer whose drafts stay on the device."""
+
+    def guess(self, rows: Sequence[Row], gammas: Sequence[int]) -> Guesses:
+        """Draft up to gammas[i] ≥ 1 tokens for rows[i]; how many is known before they are drawn."""
+        ...
+
+
+class DeviceRounds:
+    """`Rounds` with one wait for the device."""
+
+    def __init__(self, target: StaticForward, proposers: Mapping[str, Proposer], told: Told, marks: Marks) -> None:
+        """Take what takes part.
+
+        Args:
+            target: The target's forward.
+            proposers: By draft: guessers, and others whose drafts come from the host.
+            told: Has the last word on what is accepted.
+            marks: Times what the device does.
+        """
+        self._target = target
+        self._proposers = proposers
+        self._told = told
+        self._marks = marks
+
+    def play(self, rows: Sequence[Row], arms: Sequence[Arm]) -> list[Outcome]:
+        """Propose, verify and accept."""
+        sheet = _Sheet(rows, self._target.model.device)
+        mark = self._marks.now()
+        spent = {}
+        for name, members in groups(arms):
+            gammas = [arms[i].gamma for i in members]
+            sheet.take(members, _guess(self._proposers[name], [rows[i] for i in members], gammas))
+            began, mark = mark, self._marks.now()
+            spent[name] = (began, mark)
+        logits, judged = self._verified(rows, sheet)
+        end = self._marks.now()
+        verdicts = self._told(rows, [each.drafted for each in judged], [each.verdict for each in judged])
+        proposing = {name: self._marks.between(*marks) for name, marks in spent.items()}
+        verifying = self._marks.between(mark, end)
+        records = [
+            record_of(arm, len(each.drafted), verdict, len(rows), proposing, verifying)
+            for arm, each, verdict in zip(arms, judged, verdicts, strict=True)
+        ]
+        sound = [each.sound for each in judged]
+        return [Outcome(*each) for each in zip(verdicts, records, logits, sound, strict=True)]
+
+    def verify(self, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Judgement]:
+        """Verify drafts that the host knows: for the profile."""
+        sheet = _Sheet(rows, self._target.model.device)
+        sheet.take(range(len(rows)), drafts)
+        return self._verified(rows, sheet)[1]
+
+    def _verified(self, rows: Sequence[Row], sheet: "_Sheet") -> tuple[Tensor, list[Judgement]]:
+        ids, guesses = sheet.filled()
+        more = [count + 1 for count in guesses.counts]
+        lines = self._target.place([row.kv for row in rows], more)
+        logits = self._target(lines, ids, to_device(more, ids.device))  # [B, W, V]
+        return logits, judge(logits, rows, guesses)
+
+
+class _Sheet:
+    """Every row's last token and its draft, put together from the host's and the device's."""
+
+    def __init__(self, rows: Sequence[Row], device: torch.device) -> None:
+        self._device = device
+        self._known = [[row.tokens[-1]] for row in rows]
+        self._counts = [0] * len(rows)
+        self._laws: list[Tensor | None] = [None] * len(rows)
+        self._guessed: list[tuple[Sequence[int], Tensor]] = []
+
+    def take(self, members: Sequence[int], drafts: Guesses | Sequence[Draft]) -> None:
+        """Note the drafts of some rows."""
+        if isinstance(drafts, Guesses):
+            self._guessed.append((members, drafts.tokens))
+            counts, laws = drafts.counts, drafts.laws
+        else:
+            counts, laws = [len(draft.tokens) for draft in drafts], [draft.law for draft in drafts]
+            for i, draft in zip(members, drafts, strict=True):
+                self._known[i] += draft.tokens
+        for i, count, law in zip(members, counts, laws, strict=True):
+            self._counts[i], self._laws[i] = count, law
+
+    def filled(self) -> tuple[Tensor, Guesses]:
+        """Return the target's input, [B, W], and the drafts in it."""
+        width = 1 + max(self._counts)
+        ids = to_device(padded(self._known, width), self._device)
+        for members, tokens in self._guessed:
+            own = tokens[:, : width - 1]
+            ids[:, 1 : 1 + own.shape[1]].index_copy_(0, to_device(members, self._device), own)
+        return ids, Guesses(ids[:, 1:], self._counts, self._laws)
+
+
+def _guess(proposer: Proposer, rows: Sequence[Row], gammas: Sequence[int]) -> Guesses | Sequence[Draft]:
+    return proposer.guess(rows, gammas) if isinstance(proposer, Guesser) else proposer.propose(rows, gammas)
