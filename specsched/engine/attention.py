@@ -8,8 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
+
+from specsched.engine.paged import paged_attention
 
 NAME = "specsched"
 
@@ -19,7 +22,7 @@ def ragged_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: Tensor | BlockMask | None,
     *,
     scaling: float | None = None,
     softcap: float | None = None,
@@ -32,7 +35,8 @@ def ragged_attention(
         query: [B, Hq, q, D]
         key: [B, Hkv, k, D]
         value: [B, Hkv, k, Dv]
-        attention_mask: Additive, [B, 1, q, k]; None where every query sees every key.
+        attention_mask: Additive, [B, 1, q, k]; None where every query sees every key. A block mask where keys and
+            values are a whole pool, [1, Hkv, slots, D] (`paged`).
         scaling: Factor on the scores; D^-1/2 when None.
         softcap: Gemma 2's bound on the scores, s ← c·tanh(s / c).
 
@@ -40,6 +44,9 @@ def ragged_attention(
         [B, q, Hq, Dv], and no weights.
     """
     del module
+    if isinstance(attention_mask, BlockMask):
+        out = paged_attention(query, key, value, attention_mask, scaling, softcap)
+        return out.transpose(1, 2).contiguous(), None
     rows, heads, width, _ = query.shape
     groups = heads // key.shape[1]
     folded = query.reshape(rows, key.shape[1], groups * width, -1)

@@ -15,6 +15,7 @@ from specsched.engine.device import MakeKV, choose_device, choose_storage
 from specsched.engine.drafts import Drafts, LoadedDraft, unknown_draft
 from specsched.engine.engine import Engine
 from specsched.engine.gpu.choose import Style, choose_style
+from specsched.engine.gpu.paging import follows_tables
 from specsched.engine.int8 import int8_is_offered, quantize_linears
 from specsched.engine.kv.base import BLOCK_TOKENS
 from specsched.engine.kv.blocks import BlockKV
@@ -183,11 +184,11 @@ def _choose(settings: EngineSettings, device: torch.device) -> tuple[MakeKV, Sty
 
 
 def _sized(make_kv: MakeKV, settings: EngineSettings, device: torch.device) -> MakeKV:
-    """Give a GPU's blocks their final number: growing would take twice the memory, and drop what was captured."""
+    """Give a GPU's blocks their final number, as growing takes twice the memory, and their reader."""
     if make_kv is not BlockKV or device.type == "cpu":
         return make_kv
     blocks = settings.kv_capacity_tokens // BLOCK_TOKENS + 3 * settings.max_rows + 1
-    return partial(BlockKV, blocks=blocks)
+    return partial(BlockKV, blocks=blocks, in_place=follows_tables(device))
 
 
 def _on(network: PreTrainedModel, device: torch.device) -> PreTrainedModel:
@@ -245,7 +246,7 @@ def _numerics_id(spec: ModelSpec, target: LanguageModel, weights: Weights, round
         "dtype": str(target.dtype),
         "layout": LAYOUT,
         "device": target.device.type,
-        "kv": type(target.kv).__name__,
+        "kv": target.kv.kind,
         "rounds": rounds,
         "torch": torch.__version__,
         "kernels": torch.backends.cpu.get_cpu_capability() if target.device.type == "cpu" else "",

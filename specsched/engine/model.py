@@ -5,6 +5,7 @@ from typing import Protocol, cast
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
 from transformers import Cache, PreTrainedModel
 
 from specsched.engine.attention import NAME
@@ -158,12 +159,12 @@ class LanguageModel:
         last = to_device([len(row) - 1 for row in rest], self.device)
         return logits[torch.arange(len(rest), device=self.device), last]
 
-    def _mask(self, window: Window) -> Tensor | dict[str, Tensor | None] | None:
+    def _mask(self, window: Window) -> Masks:
         """Build what the network takes as attention mask: one, or one per kind of layer."""
         masks = {kind: self._mask_of_kind(window, span) for kind, span in self._windows.items()}
-        return masks if len(masks) > 1 else masks["full_attention"]
+        return cast("Masks", masks if len(masks) > 1 else masks["full_attention"])  # block masks pass for tensors
 
-    def _mask_of_kind(self, window: Window, span: int | None) -> Tensor | None:
+    def _mask_of_kind(self, window: Window, span: int | None) -> Tensor | BlockMask | None:
         """None where every query sees every key: one new token a row, rows equally long, no window exceeded."""
         sees_all = window.width == 1 and window.uniform and (span is None or window.end <= span)
         if sees_all and self._own_attention:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
@@ -70,7 +71,7 @@ class Window:
         """Whether all rows start at the same position, so that writing them is one copy."""
         return len(set(self.starts)) == 1
 
-    def mask(self, dtype: torch.dtype, sliding_window: int | None) -> Tensor:
+    def mask(self, dtype: torch.dtype, sliding_window: int | None) -> Tensor | BlockMask:
         """Return what attention takes to hide keys from queries."""
         return causal_mask(self.positions, self.end, dtype, sliding_window)
 
@@ -196,6 +197,11 @@ class RaggedKV(Cache, ABC):
     def memory_bytes(self) -> int:
         """Bytes held now, kept blocks left out where they lie apart."""
         return sum(t.numel() * t.element_size() for layer in self.stored_layers for t in layer.tensors)
+
+    @property
+    def kind(self) -> str:
+        """What it is, and how it is read: part of what makes two workers' numbers equal."""
+        return type(self).__name__
 
     @property
     def stored_layers(self) -> Sequence[StoredLayer]:

@@ -1,16 +1,19 @@
 """Rows in blocks of one pool, with a table per row (Kwon et al. 2023, arXiv 2309.06180): no row pays for the longest.
 
 Kept blocks are shared, not copied: a block is free when neither a row nor a keeper holds it. Rows write beyond what
-they adopted, so a shared block is never written. Reading gathers a window's keys and values into one tensor; a
-kernel that follows the tables itself would save that copy.
+they adopted, so a shared block is never written. Reading gathers a window's keys and values into one tensor, unless
+attention follows the tables itself (`paged`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
 
 from specsched.engine.kv.base import BLOCK_TOKENS, BlindWindow, KeptBlock, KVRow, RaggedKV, StoredLayer, Window
+from specsched.engine.paged import page_mask
 from specsched.engine.transfer import to_device
 
 _INITIAL_BLOCKS = 8
@@ -34,25 +37,52 @@ class BlockLayer(StoredLayer):
 
     def _pass(self, store: Tensor, new: Tensor) -> Tensor:
         store[self._storage.written] = new.transpose(1, 2)  # [B, width, heads, head_dim]
-        return store[self._storage.seen].transpose(1, 2)
+        seen = self._storage.seen
+        return store.transpose(0, 1)[None] if seen is None else store[seen].transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class PagedWindow(BlindWindow):
+    """A window whose keys stay where they lie; attention is told where."""
+
+    table: Tensor = field(default_factory=lambda: torch.zeros(1, 0), repr=False)  # [B, blocks]
+    counts: Tensor = field(default_factory=lambda: torch.zeros(1), repr=False)  # [B]
+    blocks: int = 0
+    """Of the pool."""
+
+    def mask(self, dtype: torch.dtype, sliding_window: int | None) -> Tensor | BlockMask:  # noqa: ARG002 - no numbers
+        """Return the block mask."""
+        return page_mask(self.positions, self.table, self.counts, (self.blocks, BLOCK_TOKENS), sliding_window)
 
 
 class BlockKV(RaggedKV):
     """Every row has a table of blocks. The pool doubles when no block is free."""
 
-    def __init__(self, num_layers: int, max_rows: int, blocks: int = _INITIAL_BLOCKS) -> None:
-        """Begin empty, with room for so many blocks before the pool has to move."""
+    def __init__(
+        self, num_layers: int, max_rows: int, blocks: int = _INITIAL_BLOCKS, *, in_place: bool = False
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            num_layers: Of the model.
+            max_rows: Rows that may be open at once.
+            blocks: Room before the pool has to move.
+            in_place: Whether attention follows the tables where only the device knows the positions (`follow`).
+        """
         self._layers = [BlockLayer(self) for _ in range(num_layers)]
         super().__init__(self._layers, max_rows)
         self.num_blocks = blocks
+        self.in_place = in_place
         self._tables: list[list[int]] = []
         """By the row's index."""
         self._holders = [1] + [0] * (blocks - 1)
         """Rows and keepers of each block; the null block has one for ever."""
         self._free = list(range(blocks - 1, 0, -1))
         self._kept: set[KeptBlock] = set()
-        self.written = self.seen = torch.zeros(1, 0, dtype=torch.long)
-        """Slots that the window writes, [B, width], and sees, [B, end]."""
+        self.written: Tensor = torch.zeros(1, 0, dtype=torch.long)
+        """Slots that the window writes, [B, width]."""
+        self.seen: Tensor | None = None
+        """Slots that it sees, [B, end]; None where it sees the whole pool."""
 
     def keep(self, row: KVRow, start: int) -> KeptBlock:
         """Hold a block beside its row."""
@@ -116,12 +146,19 @@ class BlockKV(RaggedKV):
         """
         column = torch.arange(width, device=starts.device)
         positions = starts[:, None] + column  # [B, width]
-        self.seen = _slots(table)
-        own = self.seen.gather(1, positions.clamp(max=self.seen.shape[1] - 1))
+        slots = _slots(table)  # [B, end]
+        end = slots.shape[1]
+        own = slots.gather(1, positions.clamp(max=end - 1))
         self.written = torch.where(column < counts[:, None], own, _NULL_BLOCK * BLOCK_TOKENS + column % BLOCK_TOKENS)
-        count = len(starts)
-        self.window = BlindWindow(tuple(range(count)), (0,) * count, width, positions, reach=self.seen.shape[1])
+        self.seen = None if self.in_place else slots
+        blind = tuple(range(len(starts))), (0,) * len(starts), width, positions, end
+        self.window = PagedWindow(*blind, table, counts, self.num_blocks) if self.in_place else BlindWindow(*blind)
         return self.window
+
+    @property
+    def kind(self) -> str:
+        """What it is, and whether it is read in place."""
+        return super().kind + (" in place" if self.in_place else "")
 
     @property
     def layout(self) -> int:
