@@ -11,7 +11,7 @@ here, and a PyTorch without these operators is refused at load.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -62,15 +62,19 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply, [..., in] → [..., out]."""
-        rows = x.reshape(-1, self.in_features)
-        top = rows.abs().amax(-1, keepdim=True).clamp_(min=_TINY)  # [N, 1]; NaN stays NaN
-        out: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
-            rows / top, 1 / _ACTIVATION_LEVELS, _ZERO_POINT, self._packed
-        )
+        out, top = self.multiply(x.reshape(-1, self.in_features))
         out.mul_(top)
         if self.bias is not None:
             out.add_(self.bias)
         return out.view(*x.shape[:-1], self.out_features)
+
+    def multiply(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Multiply tokens, [N, in], that were divided by their own magnitudes: products [N, out], magnitudes [N, 1]."""
+        top = x.abs().amax(-1, keepdim=True).clamp_(min=_TINY)  # NaN stays NaN
+        out: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default(
+            x / top, 1 / _ACTIVATION_LEVELS, _ZERO_POINT, self._packed
+        )
+        return out, top
 
 
 def int8_is_offered() -> bool:
@@ -91,12 +95,12 @@ def quantize_linears(network: nn.Module) -> None:
             setattr(parent, name, made[child])
 
 
-def fuse_packed(layers: Sequence[Int8Linear]) -> Int8Linear:
-    """Make one layer of several that read the same input: each output keeps its weights and its scale."""
-    if len(layers) == 1:
-        return layers[0]
-    biases = [layer.bias for layer in layers if layer.bias is not None]
-    return Int8Linear(torch.cat([layer.weights() for layer in layers]), torch.cat(biases) if biases else None)
+def weights_of(layer: nn.Module) -> Tensor:
+    """Return a linear layer's weights as they are multiplied, [out, in] float32."""
+    if isinstance(layer, Int8Linear):
+        return layer.weights()
+    assert isinstance(layer, nn.Linear), "only linear layers have weights"
+    return layer.weight.detach()
 
 
 def packed_bytes(network: nn.Module) -> int:

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-LAYOUT = "by column, prepacked from two rows on"
+LAYOUT = "by column, prepacked from two tokens on, gains folded in, pairs turned"
 """Sums round by the order of storage: part of what makes two workers' numbers equal."""
 
 

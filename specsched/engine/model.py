@@ -134,6 +134,13 @@ class LanguageModel:
         logits = self._decode(ids, positions, self._mask(window), self.kv, end=end, keep_last=keep_last)
         return _fit(logits.float(), self.vocab_size)
 
+    def step(self, rows: Sequence[KVRow], ids: Tensor) -> Tensor:
+        """Run one token of each row, [B], lengthen the rows, and return the logits after it, [B, vocab_size]."""
+        logits = self.run(ids[:, None], self.kv.prepare(rows, 1, self.device))
+        for row in rows:
+            row.length += 1
+        return logits[:, 0]
+
     def catch_up(self, rows: Sequence[KVRow], tokens: Sequence[Sequence[int]]) -> Tensor:
         """Take in tokens that rows have fallen behind by, in stretches, and lengthen the rows.
 

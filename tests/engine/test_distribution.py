@@ -14,6 +14,7 @@ from specsched.engine.law import shape_logits
 from specsched.engine.noise import Purpose, uniform
 from specsched.engine.proposers.base import Draft
 from specsched.engine.proposers.draft_model import DraftModelProposer
+from specsched.engine.proposers.drawing import Drawing
 from specsched.engine.settings import EngineSettings
 from specsched.engine.verify import Verdict, verify
 from specsched.policy.base import Arm
@@ -107,31 +108,29 @@ def test_at_length(sampler: str, proposer: str) -> None:
 # ----------------------------------------------------------------------------------- the check of the checker
 
 
-class RawLaw(DraftModelProposer):
+class RawLaw(Drawing):
     """Fault: draws after top-k, but says that it drew from the raw law."""
 
-    def _draw(self, rows, active, logits, tokens, laws) -> None:
-        super()._draw(rows, active, logits, tokens, laws)
-        for i, raw in zip(active, logits, strict=True):
-            laws[i][-1] = raw.softmax(-1)
+    def _draw(self, logits) -> None:
+        super()._draw(logits)
+        for laws, raw in zip(self._laws, logits, strict=True):
+            laws[-1] = raw.softmax(-1)
 
 
-class GreedyDraft(DraftModelProposer):
+class GreedyDraft(Drawing):
     """Fault: proposes the arg max, but says that it drew from the law."""
 
-    def _draw(self, rows, active, logits, tokens, laws) -> None:
-        shaped = shape_logits(logits, [rows[i].span(tokens[i], 1) for i in active])
-        for i, row_logits in zip(active, shaped, strict=True):
-            tokens[i].append(int(row_logits.argmax()))
-            laws[i].append(row_logits.softmax(-1))
+    def _draw(self, logits) -> None:
+        super()._draw(logits)
+        for tokens, laws in zip(self._tokens, self._laws, strict=True):
+            tokens[-1] = int(laws[-1].argmax())
 
 
-class Picky(DraftModelProposer):
+class Picky(Drawing):
     """Fault: holds back a token because its own probability is low."""
 
-    def propose(self, rows, gammas) -> list[Draft]:
-        drafts = super().propose(rows, gammas)
-        return [self._confident(draft) for draft in drafts]
+    def drafts(self) -> list[Draft]:
+        return [self._confident(draft) for draft in super().drafts()]
 
     def _confident(self, draft: Draft) -> Draft:
         chance = draft.law[range(len(draft.tokens)), draft.tokens].tolist()
@@ -142,10 +141,10 @@ class Picky(DraftModelProposer):
 @pytest.mark.parametrize(
     ("fault", "sampler"), [(RawLaw, "top_k"), (GreedyDraft, "temperature"), (Picky, "temperature")]
 )
-def test_a_proposer_that_misstates_its_law_is_caught(fault: type[DraftModelProposer], sampler: str) -> None:
+def test_a_proposer_that_misstates_its_law_is_caught(fault: type[Drawing], sampler: str) -> None:
     model = engine_of(TARGET, {"d": DRAFT})._proposers["d"].model
     model.kv._max_rows = ROWS
-    drawn = sample(SAMPLERS[sampler], always("d", 3), extra={"d": fault("d", model)})
+    drawn = sample(SAMPLERS[sampler], always("d", 3), extra={"d": DraftModelProposer("d", model, fault)})
     assert p_value(LAWS[sampler], drawn) < ALPHA
 
 

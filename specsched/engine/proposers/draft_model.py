@@ -4,26 +4,34 @@ Rows lag lazily: a row that this draft did not serve for a while (gamma was 0, o
 by one chunked prefill when it is next used. That holds for the first use too: the prompt is just a long lag.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import torch
-from torch import Tensor
-
-from specsched.engine.draw import coupled_choices, draw
 from specsched.engine.kv import KVRow
-from specsched.engine.law import shape_logits
 from specsched.engine.model import LanguageModel
-from specsched.engine.noise import Purpose, uniform
 from specsched.engine.proposers.base import NOTHING, Draft
+from specsched.engine.proposers.drawing import Drawing
 from specsched.engine.row import Row
 
 
 class DraftModelProposer:
     """Drafts token by token, all rows of a group together."""
 
-    def __init__(self, draft_id: str, model: LanguageModel) -> None:
+    def __init__(
+        self,
+        draft_id: str,
+        model: LanguageModel,
+        begin: Callable[[Sequence[Row], Sequence[int]], Drawing] = Drawing,
+    ) -> None:
+        """Take a model.
+
+        Args:
+            draft_id: Its name in arms and metrics.
+            model: Loaded.
+            begin: Begins a round's draws for some rows, so many tokens each.
+        """
         self.id = draft_id
         self.model = model
+        self._begin = begin
         self._kv: dict[Row, KVRow] = {}
 
     def propose(self, rows: Sequence[Row], gammas: Sequence[int]) -> list[Draft]:
@@ -50,42 +58,14 @@ class DraftModelProposer:
     def _draft(self, rows: Sequence[Row], gammas: Sequence[int]) -> list[Draft]:
         kvs = [self._kv.get(row) or self._open(row) for row in rows]
         logits = self.model.catch_up(kvs, [row.tokens[kv.length :] for row, kv in zip(rows, kvs, strict=True)])
-        tokens: list[list[int]] = [[] for _ in rows]
-        laws: list[list[Tensor]] = [[] for _ in rows]
-        active = list(range(len(rows)))
-        while True:
-            self._draw(rows, active, logits, tokens, laws)
-            active = [i for i in active if len(tokens[i]) < gammas[i]]
-            if not active:
-                return [Draft(t, torch.stack(law) if law else None) for t, law in zip(tokens, laws, strict=True)]
-            logits = self.model.forward([kvs[i] for i in active], [tokens[i][-1:] for i in active])[:, 0]  # [B, V]
-            for i in active:
-                kvs[i].length += 1
-
-    def _draw(
-        self,
-        rows: Sequence[Row],
-        active: Sequence[int],
-        logits: Tensor,
-        tokens: list[list[int]],
-        laws: list[list[Tensor]],
-    ) -> None:
-        """Draw one more token for every active row from its row of `logits`, [len(active), V]."""
-        shaped = shape_logits(logits, [rows[i].span(tokens[i], 1) for i in active])
-        spots = [rows[i].spot(len(tokens[i])) for i in active]
-        coupled = [n for n, spot in enumerate(spots) if spot.job.sampling.coupled]
-        sampled = [n for n, spot in enumerate(spots) if not spot.job.sampling.coupled]
-        if coupled:
-            of_coupled = shaped[coupled] if sampled else shaped  # indexing copies
-            choices = coupled_choices(of_coupled, [spots[n] for n in coupled])
-            for n, token in zip(coupled, choices, strict=True):
-                tokens[active[n]].append(token)
-        if sampled:
-            law = shaped[sampled].softmax(-1, dtype=torch.float32)
-            units = [uniform(spots[n].job.noise_seed, spots[n].position, Purpose.DRAFT) for n in sampled]
-            for n, token, of_row in zip(sampled, draw(law, units), law, strict=True):
-                tokens[active[n]].append(token)
-                laws[active[n]].append(of_row)
+        drawing = self._begin(rows, gammas)
+        ids = drawing.next(logits)  # [B]
+        while drawing.goes_on:
+            ids = drawing.next(self.model.step(kvs, ids))
+        drafts = drawing.drafts()
+        for row, kv, draft in zip(rows, kvs, drafts, strict=True):
+            kv.length = len(row.tokens) + len(draft.tokens) - 1
+        return drafts
 
     def _open(self, row: Row) -> KVRow:
         kv = self._kv[row] = self.model.kv.open()

@@ -1,0 +1,73 @@
+"""The tokens that a draft model draws for some rows, one position after the other."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from specsched.engine.draw import coupled_choices, draw
+from specsched.engine.law import shape_logits
+from specsched.engine.noise import Purpose, uniform
+from specsched.engine.proposers.base import Draft
+from specsched.engine.row import Row
+
+
+class Drawing:
+    """One round's draws. Where every row is plainly greedy nothing is read from the logits before the end."""
+
+    def __init__(self, rows: Sequence[Row], gammas: Sequence[int]) -> None:
+        """Begin after what the rows have committed.
+
+        Args:
+            rows: B rows.
+            gammas: How many tokens each gets, one at least. The longest is drawn for all: what is cut off was never
+                going to be submitted, whatever it is.
+        """
+        self._rows = rows
+        self._gammas = list(gammas)
+        self._drawn = 0
+        self._plain = all(row.span([], 1).plain for row in rows)
+        self._columns: list[Tensor] = []
+        self._tokens: list[list[int]] = [[] for _ in rows]
+        self._laws: list[list[Tensor]] = [[] for _ in rows]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether some row gets another token."""
+        return self._drawn < max(self._gammas)
+
+    def next(self, logits: Tensor) -> Tensor:
+        """Draw one more token of every row from its logits, [B, V] → [B]."""
+        self._drawn += 1
+        if self._plain:
+            self._columns.append(logits.argmax(-1))
+            return self._columns[-1]
+        self._draw(logits)
+        return torch.tensor([tokens[-1] for tokens in self._tokens], device=logits.device)
+
+    def drafts(self) -> list[Draft]:
+        """Return each row's tokens."""
+        if self._plain:
+            lines = torch.stack(self._columns, 1).tolist()
+            return [Draft(line[:gamma]) for line, gamma in zip(lines, self._gammas, strict=True)]
+        return [
+            Draft(tokens[:gamma], torch.stack(laws[:gamma]) if laws else None)
+            for tokens, laws, gamma in zip(self._tokens, self._laws, self._gammas, strict=True)
+        ]
+
+    def _draw(self, logits: Tensor) -> None:
+        rows, tokens = self._rows, self._tokens
+        shaped = shape_logits(logits, [row.span(drawn, 1) for row, drawn in zip(rows, tokens, strict=True)])
+        spots = [row.spot(len(drawn)) for row, drawn in zip(rows, tokens, strict=True)]
+        coupled = [i for i, spot in enumerate(spots) if spot.job.sampling.coupled]
+        sampled = [i for i, spot in enumerate(spots) if not spot.job.sampling.coupled]
+        if coupled:
+            of_coupled = shaped[coupled] if sampled else shaped  # indexing copies
+            for i, token in zip(coupled, coupled_choices(of_coupled, [spots[i] for i in coupled]), strict=True):
+                tokens[i].append(token)
+        if sampled:
+            law = shaped[sampled].softmax(-1, dtype=torch.float32)
+            units = [uniform(spots[i].job.noise_seed, spots[i].position, Purpose.DRAFT) for i in sampled]
+            for i, token, of_row in zip(sampled, draw(law, units), law, strict=True):
+                tokens[i].append(token)
+                self._laws[i].append(of_row)
