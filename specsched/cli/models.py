@@ -1,17 +1,20 @@
 """`specsched models …`: the pool and the kit that makes it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from specsched.cli.data import own_prompts
 from specsched.cli.output import console, one_line_errors, print_json, print_table
+from specsched.cli.progress import TokenProgress
+from specsched.cli.refreshing import refresh
 
 if TYPE_CHECKING:
     from specsched.modelkit.evaluate_pool import EvaluationJob, PoolEvaluation
 
-app = typer.Typer(no_args_is_help=True, help="List, check, train, distil and evaluate models.")
+app = typer.Typer(no_args_is_help=True, help="List, check, train, distil, refresh and evaluate models.")
+app.command("refresh")(refresh)
 
 PoolOption = Annotated[Path | None, typer.Option("--pool", help="Manifest; the reference pool when left out.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -82,7 +85,7 @@ def train(
         seed=seed,
         device=device,
     )
-    with _TokenProgress("training", tokens) as progress:
+    with TokenProgress("training", tokens) as progress:
         pretrain(job, progress.training)
     console.print(f"model in {out / 'model'}, loss curve in {out / 'loss.png'}")
 
@@ -140,7 +143,7 @@ def distill(
         seed=seed,
         device=device,
     )
-    with _TokenProgress("distilling", tokens) as progress:
+    with TokenProgress("distilling", tokens) as progress:
         acceptance = make_draft(job, progress.distilling, progress.say)
     rows = [(category, temperature, value) for (category, temperature), value in acceptance.items()]
     if as_json:
@@ -221,55 +224,3 @@ def _evaluate(pool: Path | None, job: "EvaluationJob") -> tuple["PoolEvaluation"
     with console.status("loading") as status:
         found = evaluate_pool(members, job, status.update)
     return found, homes_of(members, found.evaluation.classes)
-
-
-class _TokenProgress:
-    """A progress bar with tokens a second and time left."""
-
-    def __init__(self, what: str, tokens: int) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:,} / {task.total:,} tokens"),
-            TextColumn("{task.fields[rate]:,.0f} tokens/s"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        self._progress = Progress(*columns, console=console)
-        self._what = what
-        self._task = self._progress.add_task(what, total=tokens, rate=0.0, note="")
-        self._done = 0
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def training(self, step: Any) -> None:
-        """Take a training step's progress."""
-        if step.valid:
-            losses = "  ".join(f"{name} {value:.2f}" for name, value in step.valid.items())
-            self._progress.print(f"{step.tokens:,} tokens, held-out loss: {losses}")
-        else:
-            self._advance(step.tokens, step.seconds, f"loss {step.loss:.3f}")
-
-    def distilling(self, step: Any) -> None:
-        """Take a distillation step's progress."""
-        if step.acceptance:
-            cells = "  ".join(f"{name}@{t:g} {value:.2f}" for (name, t), value in step.acceptance.items())
-            self._progress.print(f"{step.tokens:,} tokens, {step.objective}, acceptance: {cells}")
-        else:
-            self._advance(step.tokens, step.seconds, f"{step.objective} {step.loss:.3f}")
-
-    def say(self, text: str) -> None:
-        """Name what is being done."""
-        self._progress.update(self._task, description=text)
-
-    def _advance(self, tokens: int, seconds: float, note: str) -> None:
-        rate = max(0, tokens - self._done) / max(seconds, 1e-9)
-        self._progress.update(self._task, description=self._what, completed=tokens, rate=rate, note=note)
-        self._done = tokens
