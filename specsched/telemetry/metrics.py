@@ -1,10 +1,12 @@
 """What Prometheus scrapes of a scheduler (API.md, "Metrics").
 
 Labels are bounded. Everything stands at zero before the first event; a rate of 0 is one that nobody knows yet. The
-metrics are registered where they are told, so a process may have several sets.
+metrics are registered where they are told, so a process may have several sets. What is counted every round has its
+labels looked up once: a look-up costs several times what counting does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -51,15 +53,16 @@ class SchedulerMetrics:
         self._add_speeds(registry, prompt_classes)
         self._workers = WorkerFigures(registry, workers)
         self._tenants = TenantMetrics(registry, max_tenants)
-        self._decisions = Counter(
+        decisions = Counter(
             "specsched_policy_decisions_total",
             "Decisions of the policy, by the arm that it starts with.",
             ("draft", "gamma", "prompt_class", "explored"),
             registry=registry,
         )
+        self._decisions = cache(decisions.labels)
         arms = ((NO_DRAFT, 0), *product(drafts, range(1, max_gamma + 1)))
         for (draft, gamma), prompt_class, explored in product(arms, prompt_classes, (False, True)):
-            self._decisions.labels(draft, gamma, prompt_class, _said(explored))
+            self._decisions(draft, gamma, prompt_class, _said(explored))
 
     def classified(self, seconds: float) -> None:
         """Measure a classification."""
@@ -68,7 +71,7 @@ class SchedulerMetrics:
     def decided(self, decision: Decision, seconds: float) -> None:
         """Count and measure a decision."""
         plan = decision.plan
-        self._decisions.labels(plan.draft_model, plan.gamma, decision.prompt_class, _said(plan.explored)).inc()
+        self._decisions(plan.draft_model, plan.gamma, decision.prompt_class, _said(plan.explored)).inc()
         self._decision.observe(seconds)
 
     def rejected(self, reason: str) -> None:
@@ -102,19 +105,19 @@ class SchedulerMetrics:
         if record.gamma == 0:
             return
         draft = record.draft_model
-        self._drafts.labels(draft, prompt_class).inc()
-        self._draft_tokens.labels(draft, prompt_class).inc(record.gamma)
-        self._accepted.labels(draft, prompt_class).inc(record.num_accepted)
+        self._drafts(draft, prompt_class).inc()
+        self._draft_tokens(draft, prompt_class).inc(record.gamma)
+        self._accepted(draft, prompt_class).inc(record.num_accepted)
         for position in range(1, record.num_accepted + 1):
-            self._accepted_at.labels(draft, position).inc()
+            self._accepted_at(draft, position).inc()
 
     def goodput(self, prompt_class: str, tokens_per_second: float) -> None:
         """Set the goodput of a class."""
-        self._goodput.labels(prompt_class).set(tokens_per_second)
+        self._goodput(prompt_class).set(tokens_per_second)
 
     def speedup(self, prompt_class: str, ratio: float) -> None:
         """Set the speed-up of a class."""
-        self._speedup.labels(prompt_class).set(ratio)
+        self._speedup(prompt_class).set(ratio)
 
     def plain_decoding(self, tokens_per_second: float) -> None:
         """Set plain decoding's rate."""
@@ -152,8 +155,9 @@ class SchedulerMetrics:
     def _add_rounds(
         self, registry: CollectorRegistry, drafts: Sequence[str], prompt_classes: Sequence[str], max_gamma: int
     ) -> None:
-        def counter(name: str, text: str, second: str = "prompt_class") -> Counter:
-            return Counter(f"specsched_spec_decode_{name}_total", text, ("draft", second), registry=registry)
+        def counter(name: str, text: str, second: str = "prompt_class") -> Callable[..., Counter]:
+            made = Counter(f"specsched_spec_decode_{name}_total", text, ("draft", second), registry=registry)
+            return cache(made.labels)
 
         self._drafts = counter("num_drafts", "Rounds that verified drafted tokens.")
         self._draft_tokens = counter("num_draft_tokens", "Tokens drafted and verified.")
@@ -163,15 +167,15 @@ class SchedulerMetrics:
         )
         for draft, prompt_class in product(drafts, prompt_classes):
             for each in (self._drafts, self._draft_tokens, self._accepted):
-                each.labels(draft, prompt_class)
+                each(draft, prompt_class)
         for draft, position in product(drafts, range(1, max_gamma + 1)):
-            self._accepted_at.labels(draft, position)
+            self._accepted_at(draft, position)
 
     def _add_speeds(self, registry: CollectorRegistry, prompt_classes: Sequence[str]) -> None:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=registry)
 
-        self._goodput = gauge(
+        goodput = gauge(
             "specsched_goodput_tokens_per_second",
             "Committed tokens of a row by measured seconds of its rounds (proposing and verifying), of late.",
             "prompt_class",
@@ -180,14 +184,15 @@ class SchedulerMetrics:
             "specsched_plain_decoding_tokens_per_second",
             "What plain decoding would have given a row in the same rounds, by the profiled costs of its worker.",
         )
-        self._speedup = gauge(
+        speedup = gauge(
             "specsched_speedup_ratio",
             "Plain decoding's seconds for the committed tokens by the rounds' measured seconds, of late.",
             "prompt_class",
         )
+        self._goodput, self._speedup = cache(goodput.labels), cache(speedup.labels)
         for prompt_class in prompt_classes:
-            self._goodput.labels(prompt_class)
-            self._speedup.labels(prompt_class)
+            self._goodput(prompt_class)
+            self._speedup(prompt_class)
 
 
 def _said(flag: bool) -> str:

@@ -1,6 +1,7 @@
 """What Prometheus scrapes of the service around the scheduler: its calls, its workers, its configuration."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -17,26 +18,27 @@ class CallMetrics:
     """The public server's calls."""
 
     def __init__(self, registry: CollectorRegistry, methods: Iterable[str], codes: Iterable[str]) -> None:
-        self._requests = Counter(
+        requests = Counter(
             "specsched_requests_total", "Calls that ended, by status code.", ("method", "code"), registry=registry
         )
-        self._duration = Histogram(
+        duration = Histogram(
             "specsched_request_duration_seconds",
             "From a call's arrival to its end.",
             ("method",),
             buckets=_CALL,
             registry=registry,
         )
+        self._requests, self._duration = cache(requests.labels), cache(duration.labels)
         methods = tuple(methods)
         for method, code in product(methods, codes):
-            self._requests.labels(method, code)
+            self._requests(method, code)
         for method in methods:
-            self._duration.labels(method)
+            self._duration(method)
 
     def ended(self, method: str, code: str, seconds: float) -> None:
         """Count a call."""
-        self._requests.labels(method, code).inc()
-        self._duration.labels(method).observe(seconds)
+        self._requests(method, code).inc()
+        self._duration(method).observe(seconds)
 
 
 class WorkerMetrics:

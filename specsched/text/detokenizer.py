@@ -30,10 +30,16 @@ class Detokenizer:
         self._read = 0
 
     def push(self, token_ids: Sequence[int]) -> str:
-        """Return the text that these tokens finish; nothing while a character is incomplete."""
+        """Return the text that these tokens finish; nothing of a character that is incomplete, or of what follows it."""
+        known = len(self._ids)
         self._ids.extend(token_ids)
         text = self._pending()
-        return "" if text.endswith(UNFINISHED) else self._emit(text)
+        if not text.endswith(UNFINISHED):
+            return self._emit(text)
+        if len(token_ids) == 1:
+            return ""
+        del self._ids[known:]
+        return "".join(self.push((token,)) for token in token_ids)  # some of them may finish something
 
     def flush(self) -> str:
         """Return what was held back, as the decoder shows it. The completion has ended."""

@@ -32,6 +32,7 @@ class TextStream:
     ) -> None:
         self._detokenizer = Detokenizer(tokenizer)
         self._matcher = StopMatcher(stop)
+        self._stops = any(stop)
         self._min_tokens = min_tokens
         self._token_ids: list[int] = []
         self._logprobs: list[TokenLogprob] = []
@@ -71,23 +72,25 @@ class TextStream:
         return TextChunk(cut.text, chunk.token_ids[: cut.kept], logprobs, _trimmed(chunk, cut.kept))
 
     def _read(self, chunk: Chunk) -> _Cut:
-        """Take the tokens one by one, so that the one that completes a stop string is known."""
+        """Take the tokens; one by one where there are stop strings, so that the one that completes one is known."""
         pieces: list[str] = []
-        last = len(chunk.token_ids)
-        for kept, token in enumerate(chunk.token_ids, start=1):
-            self._token_ids.append(token)
-            if not (kept == last and chunk.matched_token_id is not None):
-                pieces.append(self._scan(self._detokenizer.push((token,))))
+        tokens = chunk.token_ids
+        step = 1 if self._stops else max(1, len(tokens))
+        for start in range(0, len(tokens), step):
+            new = tokens[start : start + step]
+            self._token_ids += new
+            whole = chunk.matched_token_id is None or start + step < len(tokens)
+            pieces.append(self._scan(self._detokenizer.push(new if whole else new[:-1])))
             if self._matched is not None:
-                return _Cut("".join(pieces), kept)
+                return _Cut("".join(pieces), start + step)
         if chunk.finish is not None:
             pieces.append(self._scan(self._detokenizer.flush()))
             pieces.append(self._matcher.flush())
-        return _Cut("".join(pieces), last)
+        return _Cut("".join(pieces), len(tokens))
 
     def _scan(self, text: str) -> str:
         """Return the text that no stop string can touch any more."""
-        if len(self._token_ids) < self._min_tokens:
+        if not self._stops or len(self._token_ids) < self._min_tokens:
             return text
         scan = self._matcher.push(text)
         self._matched = scan.matched

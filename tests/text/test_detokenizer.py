@@ -44,6 +44,13 @@ def test_half_a_character_comes_out_at_the_end():
     assert detokenizer.flush() == ""
 
 
+def test_what_is_whole_before_half_a_character_comes_at_once():
+    detokenizer = Detokenizer(TOKENIZER)
+    half, rest = TOKENIZER.encode("🙂")[:2], TOKENIZER.encode("🙂")[2:]
+    assert detokenizer.push((*TOKENIZER.encode("the cat"), *half)) == "the cat"
+    assert detokenizer.push(rest) == "🙂"
+
+
 def test_special_tokens_have_no_text():
     detokenizer = Detokenizer(TOKENIZER)
     assert detokenizer.push((0, *TOKENIZER.encode("the"), 0)) == "the"
