@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Self
 
@@ -101,15 +101,12 @@ class GrpcDispatcher:
             if isinstance(answer, BaseException):
                 raise answer
 
-    async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
+    def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job on the ready worker with the least outstanding tokens."""
         ready = self._ready
         if not ready:
             raise Unavailable("no worker is ready", retry_after_seconds=1.0)
-        chosen = min(ready, key=lambda connection: connection.outstanding.tokens)
-        async with aclosing(chosen.execute(job)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        return min(ready, key=lambda connection: connection.outstanding.tokens).execute(job)
 
     @property
     def _ready(self) -> list[WorkerConnection]:

@@ -92,6 +92,20 @@ class CostModel:
         return 0.0 if cost is None else cost.prefill_seconds_per_token * tokens
 
 
+class Priced:
+    """One model per grid: a worker's grid stays the same object until it profiles again."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, tuple[CostGrid, CostModel]] = {}
+
+    def of(self, worker_id: str, grid: CostGrid) -> CostModel | None:
+        """Return a worker's model; None where it has profiled nothing."""
+        known = self._models.get(worker_id)
+        if known is None or known[0] is not grid:
+            known = self._models[worker_id] = (grid, CostModel(grid))
+        return known[1] if grid.verify else None
+
+
 class TrackedCosts:
     """A cost model with one factor per model, learnt from the rounds that really ran.
 

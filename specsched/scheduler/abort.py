@@ -12,31 +12,34 @@ class Abort(asyncio.Event):
 
     def __init__(self) -> None:
         super().__init__()
-        self._waiting: asyncio.Timeout | None = None
+        self._waiting: asyncio.Task[object] | None = None
+        self._cut = False
 
     def set(self) -> None:
         """End the request: at once where it waits for its worker, else at its next step."""
+        if self._waiting is not None and not self.is_set():
+            self._cut = self._waiting.cancel()
         super().set()
-        if self._waiting is not None:
-            self._waiting.reschedule(asyncio.get_running_loop().time())
 
     async def until(self, source: AsyncIterator[T]) -> AsyncGenerator[T, None]:
         """Yield from a source until it ends or this is set.
 
-        A time limit that is moved to now interrupts the wait; a task per item would do so at ten times the cost.
+        The wait is cut as a time limit cuts one; a limit of its own for every item would cost several times as much.
         """
+        task = asyncio.current_task()
+        assert task is not None, "streams are read by tasks"
         while not self.is_set():
-            waiting = asyncio.timeout(None)
+            self._waiting = task
             try:
-                async with waiting:
-                    self._waiting = waiting
-                    item = await anext(source)
+                item = await anext(source)
             except StopAsyncIteration:
                 return
-            except TimeoutError:
-                if not waiting.expired():  # somebody else's time was over
-                    raise
-                return
+            except asyncio.CancelledError:
+                if self._cut and task.cancelling() == 1:  # nobody else wanted it to end
+                    return
+                raise
             finally:
                 self._waiting = None
+                if self._cut:
+                    task.uncancel()
             yield item

@@ -48,27 +48,19 @@ async def execute_resumed(
                     yield Chunk((), finish=FinishReason.TIME_LIMIT)
                     return
                 rest = replace(job, generated_ids=tuple(delivered), time_limit_seconds=_left(job, clock() - started))
-                async with aclosing(_until_finished(dispatcher, rest)) as chunks:
+                async with aclosing(dispatcher.execute(rest)) as chunks:
                     async for chunk in chunks:
                         trial.passed()
                         delivered += chunk.token_ids
                         yield chunk
+                        if chunk.finish is not None:
+                            return
+                raise WorkerLost("the stream ended without a finish reason")  # noqa: TRY301 - as any other
         except (WorkerLost, JobFailed) as error:
             _log(job, losses, len(delivered), error)
             quarantine.blame(job, suspicion, error)
             if losses > limits.max_resumes:
                 raise Unavailable(f"{losses} workers were lost under this request", retry_after_seconds=1.0) from error
-        else:
-            return
-
-
-async def _until_finished(dispatcher: Dispatcher, job: Job) -> AsyncGenerator[Chunk, None]:
-    async with aclosing(dispatcher.execute(job)) as chunks:
-        async for chunk in chunks:
-            yield chunk
-            if chunk.finish is not None:
-                return
-    raise WorkerLost("the stream ended without a finish reason")
 
 
 async def _ready(dispatcher: Dispatcher, seconds: float, left: float | None) -> bool:

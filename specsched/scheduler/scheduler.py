@@ -10,7 +10,7 @@ from specsched.classify.feedback import ClassFeedback, NullFeedback
 from specsched.dispatch.base import Dispatcher
 from specsched.errors import SpecschedError, Unavailable
 from specsched.policy.base import DecisionContext
-from specsched.policy.cost import CostModel
+from specsched.policy.cost import Priced
 from specsched.policy.memory import NullStore, Store
 from specsched.records import (
     AcceptanceRecord,
@@ -82,6 +82,7 @@ class Scheduler:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._running = Running()
+        self._priced = Priced()
         self._logbook = Logbook(parts.sink)
         self._observer = Observer(parts.snapshot.policy, parts.meter, self._logbook, parts.capture)
         self._memory = Memory(parts.snapshot.policy, parts.store)
@@ -277,8 +278,7 @@ class Scheduler:
         self._parts.meter.decided(decision, self._parts.clock() - started)
         span.note(decision_attributes(decision))
         logged = self._logbook.decided(request.request_id, context, decision, worker)
-        costs = CostModel(worker.costs) if worker.costs.verify else None
-        return Case(request, reading, decision, logged, snapshot, costs)
+        return Case(request, reading, decision, logged, snapshot, self._priced.of(worker.worker_id, worker.costs))
 
     def _next_worker(self) -> tuple[WorkerInfo, WorkerLoad]:
         loads = {load.worker_id: load for load in self._parts.dispatcher.loads()}

@@ -30,7 +30,7 @@ class Detokenizer:
         self._read = 0
 
     def push(self, token_ids: Sequence[int]) -> str:
-        """Return the text that these tokens finish; nothing of a character that is incomplete, or of what follows it."""
+        """Return the text that these tokens finish; nothing of a character that is incomplete."""
         known = len(self._ids)
         self._ids.extend(token_ids)
         text = self._pending()
