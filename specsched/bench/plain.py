@@ -1,25 +1,20 @@
 """Plain decoding, one row at a time: ours against transformers' own `generate()`, in turns within one run."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Protocol
 
 import numpy as np
 from transformers.generation.streamers import BaseStreamer
 
+from specsched.bench.engine.contender import PLAIN, Answer, Clock, Contender, EngineContender, Mode
 from specsched.bench.prompt_set import load_prompts
 from specsched.bench.reference import Question, Reference, draw_questions, load_reference, tokenizer_of
-from specsched.engine.base import EngineCore
 from specsched.engine.load import Progress, load_engine
 from specsched.engine.settings import EngineSettings
 from specsched.policy.controller import PlannedController
 from specsched.pool.manifest import Pool
-from specsched.records import Chunk
-
-Clock = Callable[[], float]
-"""Monotonic seconds."""
 
 MIN_PROMPTS = 8
 """Fewer prompts give no interval worth its name."""
@@ -34,15 +29,6 @@ class PlainJob:
     """Over all classes."""
     max_tokens: int = 96
     """Longest completion."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One completion, with its time."""
-
-    tokens: tuple[int, ...]
-    decode_seconds: float
-    """From the first token to the last: the prompt's share is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,45 +65,19 @@ class PlainSummary:
     """Of the ratio: 95 %, bootstrapped over prompts; None for fewer than `MIN_PROMPTS`."""
 
 
-class Contender(Protocol):
-    """Decodes plainly, one row at a time."""
-
-    def answer(self, question: Question, max_tokens: int) -> Answer:
-        """Complete a prompt greedily."""
-        ...
-
-
-class EngineContender:
-    """Our engine, whose controller must let the plan's γ 0 be."""
-
-    def __init__(self, engine: EngineCore, clock: Clock = time.perf_counter) -> None:
-        self._engine = engine
-        self._clock = clock
-
-    def answer(self, question: Question, max_tokens: int) -> Answer:
-        """Run one job to its end; every round hands over one token."""
-        tokens: list[int] = []
-        times: list[float] = []
-
-        def take(chunk: Chunk) -> None:
-            tokens.extend(chunk.token_ids)
-            times.append(self._clock())
-
-        self._engine.submit(question.job(max_tokens), take)
-        while self._engine.step():
-            pass
-        return Answer(tuple(tokens), times[-1] - times[0])
-
-
 class TransformersContender:
     """`generate()` as its users call it."""
 
+    modes = (PLAIN,)
+
     def __init__(self, reference: Reference, clock: Clock = time.perf_counter) -> None:
+        self.name = "transformers"
         self._reference = reference
         self._clock = clock
 
-    def answer(self, question: Question, max_tokens: int) -> Answer:
+    def answer(self, question: Question, max_tokens: int, mode: Mode = PLAIN) -> Answer:
         """Run one call."""
+        assert mode == PLAIN, "it is here for plain decoding"
         stamps = _Stamps(self._clock)
         tokens = self._reference.generate(question.prompt_ids, max_tokens, stamps)
         return Answer(tokens, stamps.times[-1] - stamps.times[1])  # the first is the prompt's

@@ -14,12 +14,12 @@ from specsched.engine.load import load_engine
 from specsched.engine.settings import EngineSettings
 from specsched.modelkit.generation import GenerationSettings, Sample
 from specsched.modelkit.language_model import LanguageModel, load_language_model
-from specsched.modelkit.loops import repeated_share
 from specsched.modelkit.measure import PinnedController
 from specsched.modelkit.paths import LookupScores, ScoredPath, Scores, score_paths
 from specsched.modelkit.prompts import draw_prompts, load_prompts
 from specsched.pool.manifest import Pool, default_manifest, load_pool
 from specsched.pool.weights import verify_weights
+from specsched.text.repetition import repeated_share
 
 _PART_PROMPTS = 8
 _ROWS = 16

@@ -13,9 +13,9 @@ from torch import Tensor
 from specsched.modelkit.generation import GenerationSettings, Sample, generate
 from specsched.modelkit.goodput import Goodputs, RoundCosts, goodputs
 from specsched.modelkit.language_model import LanguageModel
-from specsched.modelkit.loops import is_looping, repeated_share
 from specsched.modelkit.traces import TaughtTrace, Trace, batches_by_length, hidden_of, teach
 from specsched.modelkit.windows import Offers, hazards, model_offers, ngram_offers
+from specsched.text.repetition import is_looping, repeated_share
 
 NGRAM = "ngram"
 

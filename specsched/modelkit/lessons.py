@@ -9,10 +9,10 @@ from specsched.modelkit.corpus import CorpusError, Record
 from specsched.modelkit.draft_job import DraftJob
 from specsched.modelkit.generation import GenerationSettings, Sample, generate
 from specsched.modelkit.language_model import LanguageModel, load_language_model
-from specsched.modelkit.loops import loop_start
 from specsched.modelkit.precision import fast_bfloat16
 from specsched.modelkit.prompts import draw_samples, load_answers, load_prompts
 from specsched.modelkit.traces import TaughtTrace, Trace, load_taught, save_taught, teach
+from specsched.text.repetition import loop_start
 
 TEMPERATURES = (0.0, 0.8)
 HELD_OUT = 0.1

@@ -6,16 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 from typer.testing import CliRunner
 
-from specsched.bench.plain import (
-    MIN_PROMPTS,
-    Answer,
-    EngineContender,
-    TransformersContender,
-    Trial,
-    bootstrap,
-    race,
-    summarise,
-)
+from specsched.bench.engine.contender import Answer, EngineContender
+from specsched.bench.plain import MIN_PROMPTS, TransformersContender, Trial, bootstrap, race, summarise
 from specsched.bench.reference import Question, Reference
 from specsched.cli.bench.app import app
 from tests.helpers.text import byte_tokenizer, save_tokenizer

@@ -8,7 +8,7 @@ import numpy as np
 
 from specsched.bench.evaluation.experiment import Trials
 from specsched.bench.evaluation.scores import Trial, windowed_seconds
-from specsched.errors import SetupError
+from specsched.bench.figures import pyplot
 from specsched.records import NO_DRAFT
 
 
@@ -67,18 +67,3 @@ def _draw_arms(axis: Any, trials: Sequence[Trial]) -> None:
     gammas.set_ylabel("mean γ")
     axis.set(xlabel="request", ylabel="share of rounds", ylim=(0, 1))
     axis.legend(fontsize="small", loc="lower right")
-
-
-def pyplot() -> Any:
-    """Return matplotlib's pyplot, drawing to files.
-
-    Raises:
-        SetupError: matplotlib is missing.
-    """
-    try:
-        import matplotlib as mpl  # noqa: PLC0415  # an extra
-        from matplotlib import pyplot as plt  # noqa: PLC0415
-    except ImportError as error:
-        raise SetupError("plots need matplotlib: pip install 'specsched[kit]'") from error
-    mpl.use("Agg")
-    return plt

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from specsched.bench.evaluation.plots import pyplot
+from specsched.bench.figures import pyplot
 from specsched.bench.service.cost import Cost
 from specsched.bench.service.over_engine import Load
 from specsched.bench.service.scale import Point

@@ -1,4 +1,4 @@
-"""Text that repeats itself. Loops flatter n-gram proposers, so they are counted and left out of a second column."""
+"""Text that repeats itself or its prompt. Loops flatter n-gram proposers, so they are counted and left out."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _LOOP = 8
 
 def repeated_share(completion: Sequence[int]) -> float:
     """Share of a completion's 4-grams that stood in the completion before."""
-    grams = [tuple(completion[i : i + NGRAM]) for i in range(len(completion) - NGRAM + 1)]
+    grams = _grams(completion)
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
@@ -24,10 +24,19 @@ def loop_start(completion: Sequence[int]) -> int:
     """Where a completion begins to say nothing new: so many 4-grams in a row that stood before; its end otherwise."""
     seen: set[tuple[int, ...]] = set()
     repeats = 0
-    for i in range(len(completion) - NGRAM + 1):
-        gram = tuple(completion[i : i + NGRAM])
+    for i, gram in enumerate(_grams(completion)):
         repeats = repeats + 1 if gram in seen else 0
         if repeats == _LOOP:
             return i
         seen.add(gram)
     return len(completion)
+
+
+def copied_share(prompt: Sequence[int], completion: Sequence[int]) -> float:
+    """Share of a completion's 4-grams that stand in its prompt."""
+    grams, given = _grams(completion), set(_grams(prompt))
+    return sum(gram in given for gram in grams) / len(grams) if grams else 0.0
+
+
+def _grams(tokens: Sequence[int]) -> list[tuple[int, ...]]:
+    return [tuple(tokens[i : i + NGRAM]) for i in range(len(tokens) - NGRAM + 1)]

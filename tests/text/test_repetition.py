@@ -1,4 +1,4 @@
-from specsched.modelkit.loops import is_looping, loop_start, repeated_share
+from specsched.text.repetition import copied_share, is_looping, loop_start, repeated_share
 
 
 def test_text_without_repeats_has_none():
@@ -16,3 +16,9 @@ def test_a_loop_begins_where_nothing_new_is_said():
     assert loop_start(list(range(30))) == 30
     assert loop_start([*range(10), *[7, 8, 9] * 10]) < 25
     assert loop_start([1, 2]) == 2
+
+
+def test_what_stands_in_the_prompt_is_copied() -> None:
+    prompt = list(range(10))
+    assert copied_share(prompt, [20, *range(2, 8)]) == 3 / 4
+    assert copied_share(prompt, [5, 6, 7]) == 0

@@ -1,0 +1,121 @@
+"""`specsched bench peers`: the same models and prompts on the engines of others, side by side."""
+
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from specsched.cli.bench.contest import (
+    EnvironmentsOption,
+    PlotsOption,
+    PythonOption,
+    RepeatsOption,
+    ThreadsOption,
+    load_contender,
+    prepare,
+    speeds_table,
+    start_peer,
+)
+from specsched.cli.bench.running import FileOption, TokensOption, members, print_checks, run
+from specsched.cli.options import PoolOption
+from specsched.cli.output import console, one_line_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from specsched.bench.engine.tournament import Match, Result
+    from specsched.bench.peers.process import Peer
+    from specsched.cli.bench.contest import Places
+    from specsched.engine.load import Progress
+    from specsched.modelkit.report import Check, Report, Table
+    from specsched.pool.manifest import Pool
+
+FP32, INT8 = "fp32", "int8"
+BARS = {"transformers": 2.0, "llamacpp": 1.2, "openvino": 1.2}
+
+
+@one_line_errors
+def peers(
+    pool: PoolOption = None,
+    per_class: Annotated[int, typer.Option(min=1, help="Prompts a class to choose modes on, and to report on.")] = 3,
+    max_tokens: TokensOption = 64,
+    repeats: RepeatsOption = 2,
+    threads: ThreadsOption = 1,
+    environments: EnvironmentsOption = Path(".peers"),
+    python: PythonOption = None,
+    *,
+    how: Annotated[bool, typer.Option("--how", help="Print the commands that make the environments, and end.")] = False,
+    json_file: FileOption = None,
+    plots: PlotsOption = None,
+) -> None:
+    """Hold our engine against transformers, llama.cpp and OpenVINO GenAI, each in its best modes.
+
+    Every peer runs in an environment of its own, --environments/NAME (see --how), and is skipped where
+    that is missing. Ours is compared at the nearest precision: fp32 with transformers, INT8 with the others.
+    """
+    places = prepare(threads, environments, python, plots)
+    from specsched.bench.engine.tournament import Match
+    from specsched.bench.peers.process import instructions
+
+    if how:
+        console.print("\n".join(instructions(environments)), highlight=False, markup=False, soft_wrap=True)
+        return
+    measure = partial(measure_peers, members(pool), Match(per_class, max_tokens, repeats), places)
+    report = run("peers", measure, json_file, "specsched bench peers")
+    print_checks(report.checks)
+
+
+def measure_peers(pool: "Pool", match: "Match", places: "Places", say: "Progress") -> "Report":
+    """Measure ours and every peer that is installed, and report."""
+    from specsched.bench.engine.plots import plot_speeds
+    from specsched.bench.engine.questions import questions_by_class
+    from specsched.bench.engine.tournament import play_classes
+    from specsched.bench.peers.process import PEERS
+    from specsched.modelkit.report import Report
+
+    questions = questions_by_class(pool, 2 * match.per_class)
+    with ExitStack() as stack:
+        started = [(peer, start_peer(peer, pool, places, stack, say)) for peer in PEERS]
+        running = {peer: process for peer, process in started if process is not None}
+        ours = [load_contender(pool, name, places, say).contender for name in (FP32, INT8)]
+        results = play_classes([*ours, *running.values()], questions, match, say)
+        versions = {name: version for process in running.values() for name, version in process.versions.items()}
+    if places.plots is not None:
+        plot_speeds(results, places.plots / "peers.png")
+    tables = {"peers": speeds_table(results, FP32), "quality": _quality(results), "versions": _versions(versions)}
+    return Report(tables, [_check(results, peer) for peer in running])
+
+
+def _check(results: "Sequence[Result]", peer: "Peer") -> "Check":
+    from specsched.bench.engine.tournament import mean_over
+    from specsched.modelkit.report import Check
+
+    ours = INT8 if peer.precision == "int8" else FP32
+    return Check(f"over_{peer.name}_best", mean_over(results, ours, peer.name), BARS[peer.name])
+
+
+def _quality(results: "Sequence[Result]") -> "Table":
+    """How far each contender's tokens are the fp32 target's, and its speculative tokens its own plain ones."""
+    from statistics import fmean
+
+    from specsched.bench.engine.tournament import agreement
+    from specsched.modelkit.report import Table
+
+    rows = [
+        (
+            name,
+            fmean(agreement(r.plain[name].tokens, r.plain[FP32].tokens) for r in results),
+            fmean(agreement(r.best[name].tokens, r.plain[name].tokens) for r in results),
+        )
+        for name in results[0].plain
+    ]
+    columns = ("contender", "plain_equal_to_fp32", "speculative_equal_to_plain")
+    return Table("Share of tokens before the first difference, mean over classes", columns, rows)
+
+
+def _versions(versions: "dict[str, str]") -> "Table":
+    from specsched.modelkit.report import Table
+
+    return Table("Versions of the peers", ("package", "version"), list(versions.items()))
