@@ -84,11 +84,11 @@ def measure_engine(pool: "Pool", match: "Match", places: "Places", say: "Progres
     from specsched.bench.peers.process import TRANSFORMERS
     from specsched.modelkit.report import Report
 
-    questions = questions_by_class(pool, 2 * match.per_class)
     with ExitStack() as stack:
+        ours = {name: load_contender(pool, name, places, say) for name in (FP32, INT8)}
+        questions = questions_by_class(ours[FP32].contender, pool, 2 * match.per_class, match.max_tokens)
         theirs = start_peer(TRANSFORMERS, pool, places, stack, say)
         assert theirs is not None, "transformers is always here"
-        ours = {name: load_contender(pool, name, places, say) for name in (FP32, INT8)}
         results = play_classes([*(each.contender for each in ours.values()), theirs], questions, match, say)
         tables = {"engine": speeds_table(results, THEIRS)}
         int8 = ours[INT8]
@@ -117,13 +117,13 @@ def measure_random_target(pool: "Pool", match: "Match", places: "Places", say: "
     from specsched.bench.peers.process import TRANSFORMERS
     from specsched.modelkit.report import Check, Report
 
-    questions = questions_by_class(pool, 2 * match.per_class)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         made = random_pool(pool, folder)
         theirs = start_peer(TRANSFORMERS, replace(made, drafts=()), places, stack, say)  # no draft agrees with it
         assert theirs is not None, "transformers is always here"
         ours = {name: load_contender(made, name, places, say, RATES) for name in (FP32, INT8)}
+        questions = questions_by_class(ours[FP32].contender, made, 2 * match.per_class, match.max_tokens)
         results = play_classes([*(each.contender for each in ours.values()), theirs], questions, match, say)
         checks = [*_plain_checks(results, ours[INT8]), _mean_check(results, INT8, "speculation_over_plain_mean")]
         checks += _row_checks(ours[INT8], questions, match)

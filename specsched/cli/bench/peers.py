@@ -75,11 +75,11 @@ def measure_peers(pool: "Pool", match: "Match", places: "Places", say: "Progress
     from specsched.bench.peers.process import PEERS
     from specsched.modelkit.report import Report
 
-    questions = questions_by_class(pool, 2 * match.per_class)
     with ExitStack() as stack:
         started = [(peer, start_peer(peer, pool, places, stack, say)) for peer in PEERS]
         running = {peer: process for peer, process in started if process is not None}
         ours = [load_contender(pool, name, places, say).contender for name in (FP32, INT8)]
+        questions = questions_by_class(ours[0], pool, 2 * match.per_class, match.max_tokens)
         results = play_classes([*ours, *running.values()], questions, match, say)
         versions = {name: version for process in running.values() for name, version in process.versions.items()}
     if places.plots is not None:
