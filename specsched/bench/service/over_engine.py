@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from specsched.bench.engine import PLAIN, play
+from specsched.bench.engine.batches import play
+from specsched.bench.engine.contender import PLAIN
 from specsched.bench.reference import Question
 from specsched.bench.served import ServedProcess
 from specsched.bench.service.callers import Call, Caller, calling, closed_loop, open_loop, rate
