@@ -59,6 +59,13 @@ class Phrasebook:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
         return cls(fields["classes"], fields["slots"])
 
+    def split(self, every: int) -> tuple[Self, Self]:
+        """Take every so-manyth template of each class out: the rest, and those, to measure on other wordings."""
+        last = every - 1
+        rest = {c: [t for i, t in enumerate(ts) if i % every != last] for c, ts in self._classes.items()}
+        taken = {c: ts[last::every] for c, ts in self._classes.items()}
+        return type(self)(rest, self._slots), type(self)(taken, self._slots)
+
     def draw(
         self, count: int, materials: Materials, rng: random.Random, classes: Collection[str] = PROMPT_CLASSES
     ) -> list[Example]:

@@ -90,6 +90,24 @@ def train(
     console.print(f"model in {out / 'model'}, loss curve in {out / 'loss.png'}")
 
 
+@app.command("prompts")
+@one_line_errors
+def mix_prompts(
+    corpus: Annotated[Path, typer.Option(help="Folder of <class>/train.jsonl[.zst].")],
+    labelled: Annotated[Path, typer.Option(help="Labelled prompts: JSON lines with prompt, category, source.")],
+    out: Annotated[Path, typer.Option(help="Folder of the mixture.")],
+    held_out: Annotated[
+        list[str] | None, typer.Option("--hold-out", help="Source or subtype to measure on; again for more.")
+    ] = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Mix prompts to distil on: a corpus, labelled prompts and own wordings, with sources and wordings held out."""
+    from specsched.modelkit.mixture import Mixture, write_mixture
+
+    counts = write_mixture(Mixture(corpus, labelled, frozenset(held_out or ()), seed=seed), out)
+    print_table(str(out), ("class", "train", "valid"), [(name, *of_class) for name, of_class in counts.items()])
+
+
 @app.command()
 @one_line_errors
 def distill(

@@ -30,6 +30,7 @@ class Record:
     text: str = ""
     prompt: str = ""
     completion: str = ""
+    source: str = ""
 
     def render(self) -> str:
         """The document as the reference chat template lays it out."""
@@ -79,6 +80,7 @@ def _record(fields: Mapping[str, Any], category: str) -> Record:
         text=text,
         prompt=prompt,
         completion=fields.get("completion") or "",
+        source=fields.get("source") or "",
     )
 
 
