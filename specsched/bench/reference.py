@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import transformers
+from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel
 from transformers.generation.streamers import BaseStreamer
 
@@ -59,12 +60,22 @@ class Reference:
             return said
         return said + self.generate((*prompt_ids, *said), max_tokens - len(said))
 
-    @torch.inference_mode()
     def gap(self, prefix_ids: Sequence[int], token: int) -> float:
         """Best logit after a prefix - that of `token`."""
-        ids = torch.tensor([list(prefix_ids)], device=self._network.device)
-        logits = self._network(ids).logits[0, -1].float()  # [V]
+        logits = self._logits(prefix_ids)
         return float(logits.max() - logits[token])
+
+    def top_gap(self, prefix_ids: Sequence[int]) -> float:
+        """Best logit after a prefix - the second best."""
+        best, second = self._logits(prefix_ids).topk(2).values.tolist()
+        return float(best - second)
+
+    @torch.inference_mode()
+    def _logits(self, prefix_ids: Sequence[int]) -> Tensor:
+        """Logits after a prefix, [V]."""
+        ids = torch.tensor([list(prefix_ids)], device=self._network.device)
+        logits: Tensor = self._network(ids).logits[0, -1].float()
+        return logits
 
 
 def load_reference(target: ModelSpec) -> Reference:

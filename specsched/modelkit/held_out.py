@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
 
 from specsched.modelkit.language_model import LanguageModel
 from specsched.modelkit.loss import next_token_loss
@@ -37,5 +39,18 @@ def held_out_losses(
 
     def loss(ids: Tensor) -> Tensor:
         return next_token_loss(model.hidden(ids.to(device)), head, ids.to(device))
+
+    return {name: mean_loss(loss, documents, window, tokens) for name, documents in valid.items()}
+
+
+@torch.no_grad()
+def network_losses(
+    network: PreTrainedModel, valid: Mapping[str, Documents], *, window: int = 512, tokens: int = 16_384
+) -> dict[str, float]:
+    """Class → loss of a network through its own head: quantized ones keep no weights to multiply by."""
+
+    def loss(ids: Tensor) -> Tensor:
+        logits = network(input_ids=ids, use_cache=False).logits[:, :-1]  # [B, T - 1, V]
+        return cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten())
 
     return {name: mean_loss(loss, documents, window, tokens) for name, documents in valid.items()}

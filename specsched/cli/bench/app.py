@@ -2,13 +2,14 @@
 
 import typer
 
-from specsched.cli.bench import engine, everything, identity, peers, plain, policy, service, stretch
+from specsched.cli.bench import engine, everything, identity, peers, plain, policy, quantization, service, stretch
 
 app = typer.Typer(no_args_is_help=True, help="Measure.")
 app.command()(identity.identity)
 app.command()(plain.plain)
 app.command()(engine.engine)
 app.command()(peers.peers)
+app.command()(quantization.quantization)
 app.command()(stretch.stretch)
 app.command()(policy.policy)
 app.command()(service.service)

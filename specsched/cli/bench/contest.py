@@ -32,6 +32,7 @@ PythonOption = Annotated[
 ]
 PlotsOption = Annotated[Path | None, typer.Option("--plots", help="Draw into this folder.")]
 
+ENVIRONMENTS = Path(".peers")
 _PROFILE_SECONDS = 8.0
 _ROWS = 8
 
@@ -55,7 +56,12 @@ class Loaded:
     clock: "Clock"
 
 
-def prepare(threads: int, environments: Path, pythons: Sequence[str] | None, plots: Path | None) -> Places:
+def prepare(
+    threads: int,
+    environments: Path = ENVIRONMENTS,
+    pythons: Sequence[str] | None = None,
+    plots: Path | None = None,
+) -> Places:
     """Set this process's thread policy, before torch is loaded, and read the options.
 
     Raises:

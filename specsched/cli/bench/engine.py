@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specsched.cli.bench.contest import (
+    ENVIRONMENTS,
     EnvironmentsOption,
     PlotsOption,
     PythonOption,
@@ -60,7 +61,7 @@ def engine(
     random_target: Annotated[
         bool, typer.Option("--random-target", help="A target of 90 million random weights, synthetic acceptance.")
     ] = False,
-    environments: EnvironmentsOption = Path(".peers"),
+    environments: EnvironmentsOption = ENVIRONMENTS,
     python: PythonOption = None,
     json_file: FileOption = None,
     plots: PlotsOption = None,

@@ -2,12 +2,12 @@
 
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from specsched.cli.bench.contest import (
+    ENVIRONMENTS,
     EnvironmentsOption,
     PlotsOption,
     PythonOption,
@@ -43,7 +43,7 @@ def peers(
     max_tokens: TokensOption = 64,
     repeats: RepeatsOption = 2,
     threads: ThreadsOption = 1,
-    environments: EnvironmentsOption = Path(".peers"),
+    environments: EnvironmentsOption = ENVIRONMENTS,
     python: PythonOption = None,
     *,
     how: Annotated[bool, typer.Option("--how", help="Print the commands that make the environments, and end.")] = False,
