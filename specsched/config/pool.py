@@ -33,6 +33,17 @@ class DraftEntry(_Section):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="Compute dtype.")
     quantization: Literal["none", "int8"] = Field(default="none", description="Quantization of the linear layers.")
     sha256: str | None = _Sha256
+    copy_match_tokens: int = Field(
+        default=0,
+        ge=0,
+        description="Kind `model`: where the last so many tokens stood before, copy what followed instead; 0: never.",
+    )
+    stop_below_share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Kind `model`: draft no further once the draft gives all it has drafted less than this; 0: never.",
+    )
 
     @model_validator(mode="after")
     def _path_fits_kind(self) -> Self:
@@ -40,6 +51,8 @@ class DraftEntry(_Section):
             raise ValueError(f"kind `{self.kind}` {'needs a' if self.kind == 'model' else 'takes no'} `path`")
         if (self.kind == "none") != (self.id == PLAIN):
             raise ValueError(f"the id `{PLAIN}` and the kind `none` belong together: plain decoding")
+        if self.kind != "model" and (self.copy_match_tokens or self.stop_below_share):
+            raise ValueError(f"kind `{self.kind}` takes neither `copy_match_tokens` nor `stop_below_share`")
         return self
 
 

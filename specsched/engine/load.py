@@ -23,6 +23,7 @@ from specsched.engine.layout import LAYOUT
 from specsched.engine.memory import check_target_fits, needed_bytes
 from specsched.engine.model import LanguageModel
 from specsched.engine.profile import Profiler
+from specsched.engine.proposers.composite import CompositeProposer
 from specsched.engine.proposers.ngram import NgramProposer
 from specsched.engine.settings import EngineSettings
 from specsched.engine.synthetic import last_word
@@ -175,7 +176,10 @@ def _load_draft(spec: ModelSpec, pool: Pool, settings: EngineSettings, vocab_siz
     model = LanguageModel(
         network, spec.id, max_rows=settings.max_rows, vocab_size=vocab_size, make_kv=_sized(make_kv, settings, device)
     )
-    return LoadedDraft(_model_info(spec, "model", model, weights), style.proposer(spec.id, model))
+    proposer = style.proposer(spec.id, model, spec.stop_below_share)
+    if spec.copy_match_tokens:
+        proposer = CompositeProposer(spec.id, [NgramProposer(spec.id, spec.copy_match_tokens), proposer])
+    return LoadedDraft(_model_info(spec, "model", model, weights), proposer)
 
 
 def _choose(settings: EngineSettings, device: torch.device) -> tuple[MakeKV, Style]:

@@ -27,6 +27,10 @@ class ModelSpec:
     quantization: str = "none"
     sha256: str | None = None
     """Of model.safetensors; verified at load when given."""
+    copy_match_tokens: int = 0
+    """Drafts: where the last so many tokens stood before, what followed is copied; 0 never copies."""
+    stop_below_share: float = 0.0
+    """Drafts: nothing more is drafted once the draft itself gives less to all of it standing; 0 never stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +105,6 @@ def _spec(entry: TargetEntry | DraftEntry, kind: str, base: Path) -> ModelSpec:
         dtype=entry.dtype,
         quantization=entry.quantization,
         sha256=entry.sha256,
+        copy_match_tokens=entry.copy_match_tokens if isinstance(entry, DraftEntry) else 0,
+        stop_below_share=entry.stop_below_share if isinstance(entry, DraftEntry) else 0.0,
     )

@@ -55,6 +55,8 @@ def draft(**fields: object) -> dict[str, object]:
         (draft(path="p", gamma=3), "drafts.1.gamma: Extra inputs are not permitted"),
         (draft(), "drafts.1: kind `model` needs a `path`"),
         (draft(kind="ngram", path="p"), "drafts.1: kind `ngram` takes no `path`"),
+        (draft(kind="ngram", copy_match_tokens=4), "drafts.1: kind `ngram` takes neither `copy_match_tokens`"),
+        (draft(path="p", stop_below_share=1), "drafts.1.stop_below_share: Input should be less than 1"),
         (draft(kind="none"), "drafts.1: the id `none` and the kind `none` belong together: plain decoding"),
         (draft(id="none", path="p"), "drafts.1: the id `none` and the kind `none` belong together: plain decoding"),
         (draft(id="big", path="p"), "ids must be unique, given more than once: big"),

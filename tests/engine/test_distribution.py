@@ -4,17 +4,21 @@ False alarms: with fixed seeds none; over fresh seeds each case fails at 1 in 1,
 """
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
+from torch import Tensor
 
 from specsched.engine import engine as engine_module
 from specsched.engine.draw import draw
 from specsched.engine.law import shape_logits
 from specsched.engine.noise import Purpose, uniform
-from specsched.engine.proposers.base import Draft
+from specsched.engine.proposers.base import Draft, Proposer
+from specsched.engine.proposers.composite import CompositeProposer
 from specsched.engine.proposers.draft_model import DraftModelProposer
 from specsched.engine.proposers.drawing import Drawing
+from specsched.engine.proposers.ngram import NgramProposer
 from specsched.engine.settings import EngineSettings
 from specsched.engine.verify import Verdict, verify
 from specsched.policy.base import Arm
@@ -82,6 +86,29 @@ def test_completions_have_the_targets_law(proposer: str, sampler: str) -> None:
     assert total_variation(LAWS[sampler], drawn) < 0.06
 
 
+def proposers() -> dict[str, Proposer]:
+    """Those that a model is wrapped in: a composite, and one that stops where it is unsure."""
+    copied, stopping = (engine_of(TARGET, {"d": DRAFT})._proposers["d"].model for _ in range(2))
+    for model in (copied, stopping):
+        model.kv._max_rows = ROWS
+    return {
+        "composite": CompositeProposer("composite", [NgramProposer("n", 3), DraftModelProposer("m", copied)]),
+        "stopping": DraftModelProposer("stopping", stopping, partial(Drawing, stop_below=0.3)),
+    }
+
+
+@pytest.mark.parametrize("sampler", ["temperature", "everything"])
+@pytest.mark.parametrize("proposer", ["composite", "stopping"])
+def test_copying_first_and_stopping_when_unsure_leave_the_law_alone(proposer: str, sampler: str) -> None:
+    controller = always(proposer, 3)
+    drawn = sample(SAMPLERS[sampler], controller, extra=proposers())
+    assert p_value(LAWS[sampler], drawn) > ALPHA
+    lengths = {
+        record.gamma for records in controller.observed.values() for record in records if record.planned_gamma == 2
+    }
+    assert lengths == ({1, 2} if proposer == "stopping" else {2})
+
+
 @pytest.mark.parametrize("proposer", ["ngram", "none"])
 def test_so_have_those_of_every_other_proposer(proposer: str) -> None:
     drawn = sample(SAMPLERS["everything"], CONTROLLERS[proposer]())
@@ -111,19 +138,21 @@ def test_at_length(sampler: str, proposer: str) -> None:
 class RawLaw(Drawing):
     """Fault: draws after top-k, but says that it drew from the raw law."""
 
-    def _draw(self, logits) -> None:
-        super()._draw(logits)
+    def _draw(self, logits) -> Tensor:
+        shaped = super()._draw(logits)
         for laws, raw in zip(self._laws, logits, strict=True):
             laws[-1] = raw.softmax(-1)
+        return shaped
 
 
 class GreedyDraft(Drawing):
     """Fault: proposes the arg max, but says that it drew from the law."""
 
-    def _draw(self, logits) -> None:
-        super()._draw(logits)
+    def _draw(self, logits) -> Tensor:
+        shaped = super()._draw(logits)
         for tokens, laws in zip(self._tokens, self._laws, strict=True):
             tokens[-1] = int(laws[-1].argmax())
+        return shaped
 
 
 class Picky(Drawing):
@@ -138,14 +167,44 @@ class Picky(Drawing):
         return Draft(draft.tokens[:keep], draft.law[:keep])
 
 
+class DropsUnlikely(Drawing):
+    """Fault: stops before the token that it is unsure of, not after it."""
+
+    def __init__(self, rows, gammas) -> None:
+        super().__init__(rows, gammas, stop_below=0.3)
+
+    def drafts(self) -> list[Draft]:
+        chances = self._chances.tolist()
+        return [
+            Draft(d.tokens[:-1], d.law[:-1]) if chance < 0.3 else d
+            for d, chance in zip(super().drafts(), chances, strict=True)
+        ]
+
+
 @pytest.mark.parametrize(
-    ("fault", "sampler"), [(RawLaw, "top_k"), (GreedyDraft, "temperature"), (Picky, "temperature")]
+    ("fault", "sampler"),
+    [(RawLaw, "top_k"), (GreedyDraft, "temperature"), (Picky, "temperature"), (DropsUnlikely, "temperature")],
 )
 def test_a_proposer_that_misstates_its_law_is_caught(fault: type[Drawing], sampler: str) -> None:
     model = engine_of(TARGET, {"d": DRAFT})._proposers["d"].model
     model.kv._max_rows = ROWS
     drawn = sample(SAMPLERS[sampler], always("d", 3), extra={"d": DraftModelProposer("d", model, fault)})
     assert p_value(LAWS[sampler], drawn) < ALPHA
+
+
+class SecondThoughts(CompositeProposer):
+    """Fault: copies where what the model has drawn is unlikely."""
+
+    def propose(self, rows, gammas) -> list[Draft]:
+        copies, drafts = (proposer.propose(rows, gammas) for proposer in self.proposers)
+        pairs = zip(copies, drafts, strict=True)
+        return [c if c.tokens and d.law[0, d.tokens[0]] < 0.5 else d for c, d in pairs]
+
+
+def test_a_composite_that_chooses_by_what_was_drawn_is_caught() -> None:
+    faulty = SecondThoughts("d", proposers()["composite"].proposers)
+    drawn = sample(SAMPLERS["temperature"], always("d", 3), extra={"d": faulty})
+    assert p_value(LAWS["temperature"], drawn) < ALPHA
 
 
 def bonus_from_wrong_position(logits, rows, drafts) -> list[Verdict]:

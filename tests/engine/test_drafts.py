@@ -115,3 +115,21 @@ def test_loading_again_takes_in_a_new_version_and_what_the_manifest_says_now(tmp
     after = {draft.id: draft for draft in engine.describe().drafts}
     assert after["draft"].version != before["draft"].version
     assert after["draft"].memory_bytes == before["draft"].memory_bytes > 0
+
+
+def test_a_draft_may_copy_first_and_stop_when_unsure_as_the_manifest_says(tmp_path):
+    manifest = save_pool(tmp_path)
+    wanted = "path: draft, copy_match_tokens: 4, stop_below_share: 0.999}"
+    manifest.write_text(manifest.read_text().replace("path: draft}", wanted))
+    controller = always("draft", 6)
+    engine = load_engine(load_pool(manifest), EngineSettings(profile_seconds=0), lambda _costs: controller)
+    repeated, unheard = [7, 8, 9, 10, 11] * 3, [12, 40, 3]
+    run(engine, [job(repeated, request_id="copied", max_tokens=8), job(unheard, request_id="drafted", max_tokens=8)])
+    first = {name: records[0].gamma for name, records in controller.observed.items()}
+    assert first == {"copied": 6, "drafted": 1}
+    with pytest.raises(PoolError, match=r"needs workers\.rounds: host"):
+        load_engine(
+            load_pool(manifest),
+            EngineSettings(profile_seconds=0, kv_storage="blocks", rounds="buffered"),
+            lambda _costs: controller,
+        )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import partial
 
 import pytest
 import torch
@@ -16,7 +17,11 @@ from specsched.engine.kv import RaggedKV
 from specsched.engine.kv.blocks import BlockKV
 from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.model import LanguageModel
+from specsched.engine.proposers.base import Proposer
+from specsched.engine.proposers.composite import CompositeProposer
 from specsched.engine.proposers.draft_model import DraftModelProposer
+from specsched.engine.proposers.drawing import Drawing
+from specsched.engine.proposers.ngram import NgramProposer
 from specsched.engine.settings import EngineSettings
 from specsched.engine.verify import Verdict, verify
 from specsched.policy.base import Arm
@@ -35,7 +40,16 @@ from tests.helpers.tiny import (
 
 TIE = 1e-4
 PROMPTS = [[1, 2, 3, 4, 5], [7], [9] * 13, list(range(40)), [3, 1] * 9, [60, 2, 33], list(range(50, 20, -1)), [5, 5]]
-ARMS = (Arm("d", 4), Arm("none", 0), Arm("ngram", 3), Arm("other", 2), Arm("d", 1), Arm("other", 6))
+ARMS = (
+    Arm("d", 4),
+    Arm("none", 0),
+    Arm("ngram", 3),
+    Arm("other", 2),
+    Arm("composite", 5),
+    Arm("d", 1),
+    Arm("stopping", 6),
+    Arm("other", 6),
+)
 
 
 def restless(request_id: str, round_index: int) -> Arm:
@@ -75,6 +89,15 @@ def drafts_of(network: PreTrainedModel) -> dict[str, PreTrainedModel]:
     return {"d": perturbed(network, 0.03, seed=1), "other": perturbed(network, 0.1, seed=2)}
 
 
+def wrapped(networks: dict[str, PreTrainedModel], make_kv: Callable[[int, int], RaggedKV]) -> dict[str, Proposer]:
+    """A draft that copies first, and one that stops when unsure."""
+    models = (LanguageModel(deepcopy(networks["d"]), "m", max_rows=8, make_kv=make_kv) for _ in range(2))
+    return {
+        "composite": CompositeProposer("composite", [NgramProposer("n", 3), DraftModelProposer("m", next(models))]),
+        "stopping": DraftModelProposer("stopping", next(models), partial(Drawing, stop_below=0.3)),
+    }
+
+
 @pytest.mark.parametrize("make_kv", [RectangularKV, BlockKV])
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_every_architecture_batch_of_eight_with_restless_arms(
@@ -82,13 +105,21 @@ def test_every_architecture_batch_of_eight_with_restless_arms(
 ) -> None:
     target = tiny_network(kind)
     out = run(
-        engine_of(target, drafts_of(target), ScriptedController(restless), make_kv=make_kv),
+        engine_of(
+            target,
+            drafts_of(target),
+            controller := ScriptedController(restless),
+            make_kv=make_kv,
+            extra=wrapped(drafts_of(target), make_kv),
+        ),
         [job(prompt, request_id=str(i), max_tokens=24 + i) for i, prompt in enumerate(PROMPTS)],
     )
     for i, prompt in enumerate(PROMPTS):
         assert_same(target, prompt, out[str(i)].tokens, generate(target, prompt, 24 + i))
     accepted = [c.round.num_accepted for each in out.values() for c in each.chunks]
     assert sum(accepted) > 0, "the drafts never agreed: the test shows nothing"
+    used = {record.draft_model for records in controller.observed.values() for record in records if record.num_accepted}
+    assert {"composite", "stopping"} & used
 
 
 @pytest.mark.parametrize("gamma", [0, 1, 5])
@@ -198,6 +229,7 @@ def play(
         controller,
         settings=EngineSettings(max_rows=3, prefill_chunk_tokens=9, kv_capacity_tokens=120),
         make_kv=make_kv,
+        extra=wrapped(SCHEDULE_DRAFTS, make_kv),
         load=lambda name: loaded_again(name, make_kv),
     )
     out: dict[str, Collected] = {}
@@ -235,7 +267,8 @@ def holds_for(events: list[tuple[str, int, int]], arms: list[Arm], make_kv: Call
     engine.check_integrity()
     assert engine.load().running_rows == engine.load().waiting_rows == engine.load().kv_used_tokens == 0
     assert not engine._target.kv.open_rows
-    assert not any(p.model.kv.open_rows for n, p in engine._proposers.items() if n != "ngram")
+    parts = [part for p in engine._proposers.values() for part in getattr(p, "proposers", [p])]
+    assert not any(part.model.kv.open_rows for part in parts if isinstance(part, DraftModelProposer))
     assert not engine._controller.live
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -16,6 +17,7 @@ from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.base import Proposer
 from specsched.engine.proposers.draft_model import DraftModelProposer
+from specsched.engine.proposers.drawing import Drawing
 from specsched.engine.rounds import HostRounds, Rounds
 from specsched.engine.synthetic import Told
 from specsched.engine.verify import verify
@@ -33,8 +35,12 @@ class Style(Protocol):
         """As in `workers.rounds`."""
         ...
 
-    def proposer(self, draft_id: str, model: LanguageModel) -> Proposer:
-        """Let a model draft."""
+    def proposer(self, draft_id: str, model: LanguageModel, stop_below: float = 0.0) -> Proposer:
+        """Let a model draft; how unsure it may become is explained in `Drawing`.
+
+        Raises:
+            PoolError: it cannot stop before its γ here.
+        """
         ...
 
     def rounds(self, target: LanguageModel, proposers: Mapping[str, Proposer], told: Told) -> Rounds:
@@ -47,9 +53,9 @@ class HostStyle:
 
     name = "host"
 
-    def proposer(self, draft_id: str, model: LanguageModel) -> Proposer:
+    def proposer(self, draft_id: str, model: LanguageModel, stop_below: float = 0.0) -> Proposer:
         """Let a model draft."""
-        return DraftModelProposer(draft_id, model)
+        return DraftModelProposer(draft_id, model, partial(Drawing, stop_below=stop_below))
 
     def rounds(self, target: LanguageModel, proposers: Mapping[str, Proposer], told: Told) -> Rounds:
         """Let a target judge."""
@@ -64,8 +70,10 @@ class DeviceStyle:
         self.name = name
         self._make_graphs = make_graphs
 
-    def proposer(self, draft_id: str, model: LanguageModel) -> Proposer:
-        """Let a model draft."""
+    def proposer(self, draft_id: str, model: LanguageModel, stop_below: float = 0.0) -> Proposer:
+        """Let a model draft. To stop early the host would have to wait for every token."""
+        if stop_below:
+            raise PoolError(f"{draft_id}: stop_below_share needs workers.rounds: host")
         return DeviceDraftProposer(draft_id, self._forward(model))
 
     def rounds(self, target: LanguageModel, proposers: Mapping[str, Proposer], told: Told) -> Rounds:

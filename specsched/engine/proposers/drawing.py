@@ -15,16 +15,22 @@ from specsched.engine.row import Row
 class Drawing:
     """One round's draws. Where every row is plainly greedy nothing is read from the logits before the end."""
 
-    def __init__(self, rows: Sequence[Row], gammas: Sequence[int]) -> None:
+    def __init__(self, rows: Sequence[Row], gammas: Sequence[int], stop_below: float = 0.0) -> None:
         """Begin after what the rows have committed.
 
         Args:
             rows: B rows.
-            gammas: How many tokens each gets, one at least. The longest is drawn for all: what is cut off was never
-                going to be submitted, whatever it is.
+            gammas: How many tokens each gets at most, one at least. The longest is drawn for all: what is cut off was
+                never going to be submitted, whatever it is.
+            stop_below: A row gets no further token once those that it has would all stand with a probability below
+                this, by the draft's own law. The token that brought it there is submitted all the same: dropping it
+                would bias the output (ENGINE.md, "Exactness").
         """
         self._rows = rows
         self._gammas = list(gammas)
+        self._stop_below = stop_below
+        self._chances = torch.ones(len(rows), dtype=torch.float64)
+        """Of all tokens of a row so far to stand, as the draft sees it."""
         self._drawn = 0
         self._plain = all(row.span([], 1).plain for row in rows)
         self._columns: list[Tensor] = []
@@ -41,9 +47,12 @@ class Drawing:
         self._drawn += 1
         if self._plain:
             self._columns.append(logits.argmax(-1))
+            self._consider(logits, self._columns[-1])
             return self._columns[-1]
-        self._draw(logits)
-        return torch.tensor([tokens[-1] for tokens in self._tokens], device=logits.device)
+        shaped = self._draw(logits)
+        ids = torch.tensor([tokens[-1] for tokens in self._tokens], device=logits.device)
+        self._consider(shaped, ids)
+        return ids
 
     def drafts(self) -> list[Draft]:
         """Return each row's tokens."""
@@ -55,7 +64,17 @@ class Drawing:
             for tokens, laws, gamma in zip(self._tokens, self._laws, self._gammas, strict=True)
         ]
 
-    def _draw(self, logits: Tensor) -> None:
+    def _consider(self, shaped: Tensor, ids: Tensor) -> None:
+        """Stop rows whose tokens so far are too unlikely to stand: known before the next one is drawn."""
+        if not self._stop_below:
+            return
+        self._chances *= shaped.softmax(-1).gather(1, ids[:, None])[:, 0].cpu()
+        for i, chance in enumerate(self._chances.tolist()):
+            if chance < self._stop_below:
+                self._gammas[i] = min(self._gammas[i], self._drawn)
+
+    def _draw(self, logits: Tensor) -> Tensor:
+        """Draw a token of every row; returns the logits of the laws."""
         rows, tokens = self._rows, self._tokens
         shaped = shape_logits(logits, [row.span(drawn, 1) for row, drawn in zip(rows, tokens, strict=True)])
         spots = [row.spot(len(drawn)) for row, drawn in zip(rows, tokens, strict=True)]
@@ -71,3 +90,4 @@ class Drawing:
             for i, token, of_row in zip(sampled, draw(law, units), law, strict=True):
                 tokens[i].append(token)
                 self._laws[i].append(of_row)
+        return shaped

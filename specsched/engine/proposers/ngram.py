@@ -7,15 +7,22 @@ arXiv 2411.10666), found by a suffix automaton a row that grows with the committ
 from collections.abc import Sequence
 
 from specsched.engine.proposers.base import NOTHING, Draft
-from specsched.engine.proposers.suffix_index import SuffixIndex
+from specsched.engine.proposers.suffix_index import MIN_MATCH, SuffixIndex
 from specsched.engine.row import Row
 
 
 class NgramProposer:
     """Drafts from the row's own prompt and completion. Deterministic: its law is one-hot."""
 
-    def __init__(self, draft_id: str) -> None:
+    def __init__(self, draft_id: str, min_match: int = MIN_MATCH) -> None:
+        """Make one.
+
+        Args:
+            draft_id: Its name in arms and metrics.
+            min_match: Tokens that the ending has to have; with a shorter one nothing is drafted.
+        """
         self.id = draft_id
+        self._min_match = min_match
         self._indexes: dict[Row, SuffixIndex] = {}
 
     def propose(self, rows: Sequence[Row], gammas: Sequence[int]) -> list[Draft]:
@@ -32,5 +39,4 @@ class NgramProposer:
     def _propose(self, row: Row, gamma: int) -> Draft:
         index = self._indexes.setdefault(row, SuffixIndex())
         index.extend(row.tokens)
-        tokens = index.lookup(row.tokens, gamma)
-        return Draft(tokens) if tokens else NOTHING
+        return Draft(index.lookup(row.tokens, gamma)) if index.matched >= self._min_match else NOTHING
