@@ -1,6 +1,8 @@
 """Whatever bytes come in, every RPC answers in its own words: no INTERNAL, no crash, no hang."""
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 
 import grpc
 import pytest
@@ -10,19 +12,29 @@ from hypothesis import strategies as st
 from specsched.dispatch.fake import FakeDispatcher
 from specsched.engine.fake import ScriptedEngine, scripted_token
 from specsched.engine.thread import EngineThread
+from specsched.policy.exchange import cells_to_json
+from specsched.policy.memory import Cell
 from specsched.records import Chunk, FinishReason, RoundRecord
+from specsched.scheduler.scheduler import Scheduler
 from specsched.server.process import ADMIN, SCHEDULER, TELEMETRY
 from specsched.server.servicer import SchedulerServicer
-from specsched.v1 import common_pb2, scheduler_pb2, worker_pb2
+from specsched.server.telemetry import TelemetryServicer
+from specsched.telemetry.sinks.broadcast import Broadcast
+from specsched.v1 import admin_pb2, common_pb2, scheduler_pb2, worker_pb2
 from specsched.wire.rpc import CODES, service_handler
 from specsched.worker.servicer import WorkerServicer
+from tests.helpers.acceptance import acceptance
 from tests.helpers.fuzzing import Entropy, called, mutate, request_class
-from tests.helpers.service import scheduler_over
+from tests.helpers.operated import operated
+from tests.helpers.service import parts_over
 
 WORKER = worker_pb2.DESCRIPTOR.services_by_name["WorkerService"]
 SERVICES = {service.name: service for service in (SCHEDULER, ADMIN, TELEMETRY, WORKER)}
 RPCS = [(service.name, method.name) for service in SERVICES.values() for method in service.methods]
 STREAMS_AND_PROMPTS = ("Generate", "Decide", "Execute")
+
+RECORD = acceptance()
+REGIME = (False, True)
 
 QUICK, FULL = 3_000, 110_000
 """Inputs over all RPCs; the three that take prompts get half of them."""
@@ -31,6 +43,14 @@ _SAMPLED = common_pb2.SamplingParams(temperature=0.5)
 BASES = {
     "Generate": scheduler_pb2.GenerateRequest(text="the cat", stopping={"max_tokens": 4}, sampling=_SAMPLED),
     "Decide": scheduler_pb2.DecideRequest(text="the cat", sampling=_SAMPLED),
+    "ReloadConfig": admin_pb2.ReloadConfigRequest(yaml="policy: {kind: adaptive, max_gamma: 3}"),
+    "ImportPolicy": admin_pb2.ImportPolicyRequest(
+        json=cells_to_json([Cell(*REGIME, "draft", "", "chat", 1, 2.0, 1.0)])
+    ),
+    "SetDraftState": admin_pb2.SetDraftStateRequest(draft_model="draft", state="DRAFT_STATE_DRAINING"),
+    "ResetPolicy": admin_pb2.ResetPolicyRequest(prompt_class="chat"),
+    "LoadDraft": admin_pb2.LoadDraftRequest(draft_model="draft"),
+    "UnloadDraft": admin_pb2.UnloadDraftRequest(draft_model="ngram"),
     "Execute": worker_pb2.ExecuteRequest(
         request_id="r", prompt_ids=[9, 8], max_tokens=4, plan={"draft_model": "draft", "gamma": 2, "max_gamma": 2}
     ),
@@ -38,24 +58,45 @@ BASES = {
 
 
 class Handlers:
-    """Handlers of all four services, over an engine and a dispatcher that play scripts."""
+    """Handlers of all four services as they are, over an engine and a dispatcher that play scripts."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.loop = asyncio.new_event_loop()
+        self.loop.run_until_complete(self._start(folder))
+
+    async def _start(self, folder: Path) -> None:
         self.thread = EngineThread(ScriptedEngine)
-        self.loop.run_until_complete(self.thread.start())
+        await self.thread.start()
+        self._records = Broadcast(lambda _count: None, capacity=8, max_listeners=8)
+        parts = parts_over(FakeDispatcher(_script))
+        scheduler = Scheduler(replace(parts, sink=self._records))
+        admin, _ = operated(scheduler, folder / "specsched.yaml", "policy: {kind: adaptive}")
         servicers = {
-            SCHEDULER: SchedulerServicer(scheduler_over(FakeDispatcher(_script))),
+            SCHEDULER: SchedulerServicer(scheduler),
+            ADMIN: admin,
+            TELEMETRY: TelemetryServicer(self._records),
             WORKER: WorkerServicer(self.thread),
         }
-        self._handlers = {s.full_name: service_handler(s, servicers.get(s, object())) for s in SERVICES.values()}
+        self._handlers = {s.full_name: service_handler(s, servicer) for s, servicer in servicers.items()}
 
     def call(self, service: str, method: str, data: bytes) -> grpc.StatusCode:
         full = SERVICES[service].full_name
         handler = self._handlers[full].service(_Details(f"/{full}/{method}"))
-        return self.loop.run_until_complete(asyncio.wait_for(called(handler, data), 20.0))
+        return self.loop.run_until_complete(asyncio.wait_for(self._called(handler, data), 20.0))
+
+    async def _called(self, handler, data: bytes) -> grpc.StatusCode:
+        call = asyncio.ensure_future(called(handler, data))
+        await asyncio.sleep(0)
+        if self._records._listeners:  # for ever, unless its caller hangs up
+            self._records.put(RECORD)
+            await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.wait([call])
+            return grpc.StatusCode.CANCELLED
+        return await call
 
     def close(self) -> None:
+        assert not self._records._listeners
         assert self.loop.run_until_complete(self.thread.load()).running_rows == 0
         self.loop.run_until_complete(self.thread.stop())
         self.loop.close()
@@ -75,8 +116,8 @@ def _script(job):
 
 
 @pytest.fixture(scope="module")
-def handlers():
-    made = Handlers()
+def handlers(tmp_path_factory):
+    made = Handlers(tmp_path_factory.mktemp("operated"))
     yield made
     made.close()
 

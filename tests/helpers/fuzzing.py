@@ -24,6 +24,8 @@ _STRINGS = (
     "\U0001f600" * 40,
     "../../etc/passwd",
     "%s{}${x}",
+    "policy: {kind: fixed, draft_model: draft, gamma: 99, max_gamma: 3}",
+    '{"format": "specsched-policy", "version": 1, "cells": [{"position": 1e999}]}',
 )
 _RANGES = {
     Field.CPPTYPE_INT32: (-(2**31), 2**31 - 1),

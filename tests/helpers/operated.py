@@ -9,9 +9,10 @@ from specsched.cli.reloading import live_parts
 from specsched.cli.wiring import make_snapshot
 from specsched.client.admin import AdminClient
 from specsched.config.load import Source
-from specsched.config.reload import Reloader
+from specsched.config.reload import Reloader, ReloadObserver
 from specsched.pool.manifest import ModelSpec, Pool
 from specsched.scheduler.control import Control
+from specsched.scheduler.scheduler import Scheduler
 from specsched.server.admin import AdminServicer
 from specsched.server.process import ADMIN
 from specsched.wire.serving import GrpcServer
@@ -37,20 +38,28 @@ class Operated:
     told: list = field(default_factory=list)
 
 
+def operated(
+    scheduler: Scheduler, file: Path, config: str = CONFIG, observe: ReloadObserver = lambda _result, _sha: None
+) -> tuple[AdminServicer, Reloader]:
+    """What operators reach a scheduler by, which begins with this configuration."""
+    file.write_text(config)
+    source = Source(file, {}, {})
+    settings = source.read()
+    scheduler.steering.adopt(make_snapshot(settings, POOL, scheduler.known_classes))
+    reloader = Reloader(source, settings, live_parts(scheduler, POOL, settings), observe)
+    return AdminServicer(reloader, Control(scheduler, [draft.id for draft in POOL.drafts])), reloader
+
+
 @asynccontextmanager
 async def operated_service(folder: Path, **fields) -> AsyncIterator[Operated]:
     """Start everything; it serves once entered."""
     file, told, made = folder / "specsched.yaml", [], []
-    file.write_text(CONFIG)
-    source = Source(file, {}, {})
 
     def operators(scheduler):
-        config = source.read()
-        scheduler.steering.adopt(make_snapshot(config, POOL, scheduler.known_classes))
-        parts = live_parts(scheduler, POOL, config)
-        made.append(Reloader(source, config, parts, lambda result, _sha: told.append(result)))
+        admin, reloader = operated(scheduler, file, observe=lambda result, _sha: told.append(result))
+        made.append(reloader)
         server = GrpcServer(f"unix:{folder}/a.sock", max_message_bytes=2**20)
-        server.add(ADMIN, AdminServicer(made[0], Control(scheduler, [draft.id for draft in POOL.drafts])))
+        server.add(ADMIN, admin)
         return [server]
 
     async with (
