@@ -86,6 +86,7 @@ async def _serve(config: Config, origin: "Source") -> None:
             reflect=config.server.reflection,
             guard=security.guard,
             certificates=security.certificates,
+            keepalive_seconds=config.server.keepalive_seconds,
         )
         await stack.enter_async_context(rotating(security.rotations))
         sinks, manifest = SinkMetrics(registry, NAMES), manifest_of(config)
@@ -135,6 +136,7 @@ def _operators_server(
             reflect=config.server.reflection,
             guard=security.guard,
             certificates=security.certificates,
+            keepalive_seconds=config.server.keepalive_seconds,
         )
     except (ConfigError, AddressInUse) as error:
         raise type(error)(f"admin.address: {error}") from error

@@ -116,6 +116,7 @@ def _keepalive_options(seconds: float) -> tuple[tuple[str, int], ...]:
     return (
         ("grpc.keepalive_time_ms", round(seconds * 1000)),
         ("grpc.keepalive_timeout_ms", round(seconds * 1000)),
+        ("grpc.http2.ping_timeout_ms", round(seconds * 1000)),  # a ping that measures bandwidth comes in its place
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 100),

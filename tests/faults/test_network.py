@@ -118,3 +118,20 @@ async def test_a_caller_that_vanishes_frees_its_row(tmp_path):
         with pytest.raises((SpecschedError, asyncio.CancelledError)):
             await call
         assert (await served.client.complete(ask(max_tokens=6))).token_ids == scripted_tokens(PROMPT, 6)
+
+
+async def test_a_half_open_connection_of_a_caller_frees_its_row(tmp_path):
+    async with (
+        scripted_service(tmp_path, round_seconds=0.05, caller_keepalive_seconds=0.2) as served,
+        fault_proxy(served.address) as proxy,
+        Client(proxy.address) as client,
+    ):
+        call = asyncio.create_task(client.complete(ask(max_tokens=2000)))
+        async with asyncio.timeout(10.0):
+            while not served.scheduler.loads()[0].running_rows:
+                await asyncio.sleep(0.01)
+        proxy.blackhole()
+        await idle(served)
+        call.cancel()
+        with pytest.raises((SpecschedError, asyncio.CancelledError)):
+            await call
