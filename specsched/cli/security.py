@@ -9,11 +9,9 @@ from specsched.config.tree import Config
 from specsched.errors import ConfigError
 from specsched.wire.address import is_local
 from specsched.wire.rotation import Rotation
-from specsched.wire.tls import ServerCertificates, TlsFiles, channel_credentials
+from specsched.wire.tls import ChannelCertificates, ServerCertificates, TlsFiles
 
 if TYPE_CHECKING:
-    import grpc
-
     from specsched.server.auth import TokenGuard
 
 
@@ -24,7 +22,7 @@ class Security:
     guard: "TokenGuard | None"
     certificates: ServerCertificates | None
     rotations: tuple[Rotation, ...]
-    worker_credentials: "grpc.ChannelCredentials | None"
+    worker_certificates: ChannelCertificates | None
     """What this scheduler shows its workers at TCP addresses."""
 
 
@@ -45,8 +43,10 @@ def security_of(config: Config) -> Security:
         if address is not None and not section.insecure:
             _check_exposure(field, address, encrypted=certificates is not None, guarded=guard is not None)
     files = _files(config.workers)
-    credentials = None if files is None else channel_credentials(files)
-    return Security(guard, certificates, tuple(rotations), credentials)
+    shown = None if files is None else ChannelCertificates(files)
+    if shown is not None:
+        rotations.append(Rotation("worker certificate", shown.files.all, shown.reload))
+    return Security(guard, certificates, tuple(rotations), shown)
 
 
 def certificates_of(section: TlsSection) -> ServerCertificates | None:

@@ -76,7 +76,7 @@ async def _serve(config: Config, origin: "Source") -> None:
 
     security = security_of(config)
     patience = Patience(config.workers.keepalive_seconds, config.workers.round_timeout_seconds)
-    registry, dispatcher = CollectorRegistry(), GrpcDispatcher(security.worker_credentials, patience)
+    registry, dispatcher = CollectorRegistry(), GrpcDispatcher(security.worker_certificates, patience)
     configs = ConfigMetrics(registry, config.sha)
     calls = CallMetrics(registry, METHODS, CODES)
     async with AsyncExitStack() as stack:

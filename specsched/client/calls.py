@@ -55,9 +55,11 @@ def report_outcome(request_id: str, rounds: Sequence[RoundRecord], prompt_class:
     return Call("ReportOutcome", message, lambda answer: bool(answer.recorded))
 
 
-def abort(request_id: str) -> Call[None]:
+def abort(request_id: str, tenant: str) -> Call[None]:
     """End a running request."""
-    return Call("Abort", scheduler_pb2.AbortRequest(request_id=request_id), lambda _answer: None)
+    with representable():
+        message = scheduler_pb2.AbortRequest(request_id=request_id, tenant=tenant)
+    return Call("Abort", message, lambda _answer: None)
 
 
 def model_info() -> Call[ServiceInfo]:

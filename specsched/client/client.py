@@ -108,9 +108,9 @@ class Client:
         """
         return await self._unary(calls.report_outcome(request_id, rounds, prompt_class), None)
 
-    async def abort(self, request_id: str) -> None:
-        """End a running request; raises UnknownRequest when there is none."""
-        await self._unary(calls.abort(request_id), None)
+    async def abort(self, request_id: str, *, tenant: str = "") -> None:
+        """End a running request, of one tenant or of any of the caller's; raises UnknownRequest when there is none."""
+        await self._unary(calls.abort(request_id, tenant), None)
 
     async def get_model_info(self) -> calls.ServiceInfo:
         """Return the target, the drafts and the limits."""

@@ -92,9 +92,9 @@ class SyncClient:
         """Report rounds that an engine of one's own ran on a decision; returns whether they were news."""
         return self._unary(calls.report_outcome(request_id, rounds, prompt_class), None)
 
-    def abort(self, request_id: str) -> None:
-        """End a running request; raises UnknownRequest when there is none."""
-        self._unary(calls.abort(request_id), None)
+    def abort(self, request_id: str, *, tenant: str = "") -> None:
+        """End a running request, of one tenant or of any of the caller's; raises UnknownRequest when there is none."""
+        self._unary(calls.abort(request_id, tenant), None)
 
     def get_model_info(self) -> calls.ServiceInfo:
         """Return the target, the drafts and the limits."""

@@ -30,6 +30,9 @@ WorkerObserver = Callable[[str, bool], None]
 UnresponsiveObserver = Callable[[str, str], None]
 """Told of a worker that was ready and answers no more, by its address, and why. It may be dead, or hang."""
 
+Credentials = Callable[[], grpc.ChannelCredentials | None]
+"""Returns what is shown now: the same object until it changes; None: the connection is plain."""
+
 _RECONNECT_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
 """Between two reports of a worker's KV and guard: one small call a second costs less than a field in every round."""
@@ -47,7 +50,7 @@ class WorkerConnection:
         observers: Sequence[WorkerObserver],
         unresponsive: UnresponsiveObserver,
         patience: Patience,
-        credentials: grpc.ChannelCredentials | None = None,
+        credentials: Credentials,
     ) -> None:
         """Name a worker's address.
 
@@ -57,7 +60,7 @@ class WorkerConnection:
             observers: Told whether it is ready.
             unresponsive: Told when it stops answering.
             patience: How long it may keep silent.
-            credentials: Shown to it at a TCP address; None: the connection is plain.
+            credentials: Shown to it at a TCP address. When they change a new connection takes over.
         """
         self.address = address
         self._name = name
@@ -72,28 +75,58 @@ class WorkerConnection:
         self._hangs = 0
         """In a row, no word between them."""
         self._calls: set[grpc.aio.UnaryStreamCall[Any, Any]] = set()
-        self._channel = open_channel(address, credentials, _options(patience))
-        self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
-        self.drafts = WorkerDrafts(self._stub)
-        self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its stubs know no aio
+        self._credentials = credentials
+        self._retiring: set[asyncio.Task[None]] = set()
+        self.drafts = WorkerDrafts(lambda: self._stub)
+        self._open()
 
     async def watch(self, changed: asyncio.Event) -> None:
         """Follow the worker's health for ever; sets `changed` when it becomes ready."""
         while True:
             self._suspected.clear()
-            watched = (self._follow(changed), self._suspected.wait(), self._until_hung())
+            watched = (self._follow(changed), self._suspected.wait(), self._until_hung(), self._until_rotated())
             tasks = [asyncio.ensure_future(each) for each in watched]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 await _cancelled(tasks)
+            if self._credentials() is not self._shown:
+                self._reopen()
+                continue
             if self.info is not None:  # its health's stream broke off, without a word that it drains
                 self._lost("connection lost")
             await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, _RECONNECT_SECONDS * 2.0**self._hangs))
 
     async def close(self) -> None:
-        """Close the channel."""
+        """Close all channels."""
+        await _cancelled(self._retiring)
         await self._channel.close()
+
+    def _open(self) -> None:
+        self._shown = self._credentials()
+        self._channel = open_channel(self.address, self._shown, _options(self._patience))
+        self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
+        self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its stubs know no aio
+
+    def _reopen(self) -> None:
+        """Go on over another connection; calls that run end over the one that they began with."""
+        retiring = asyncio.create_task(self._retire(self._channel, frozenset(self._calls)))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+        self._open()
+        log.info("worker_connection_renewed", address=self.address)
+
+    async def _retire(self, channel: grpc.aio.Channel, calls: frozenset[object]) -> None:
+        try:
+            while calls & self._calls:  # noqa: ASYNC110 - it may take hours, and nobody waits
+                await asyncio.sleep(_REPORT_SECONDS)
+        finally:
+            await channel.close()
+
+    async def _until_rotated(self) -> None:
+        """Return when something else is to be shown."""
+        while self._credentials() is self._shown:  # noqa: ASYNC110 - looked up by a thread, which sets no event here
+            await asyncio.sleep(_REPORT_SECONDS)
 
     def load(self) -> WorkerLoad:
         """How busy it is, as far as is known here; KV and guard are as it last said."""
@@ -162,7 +195,10 @@ class WorkerConnection:
                 described = await self._stub.Describe(worker_pb2.DescribeRequest())
                 info, self._reported = info_from_proto(described), load_from_proto(described.load)
                 await self.drafts.obey(info)
+                known = self.info
                 info = self.info = replace(info, worker_id=self._name(info.worker_id, self.address))
+                if known is not None:  # over another connection: its rows run on
+                    continue
                 self.outstanding = Outstanding(info.worker_id)
                 log.info("worker_ready", worker=info.worker_id, address=self.address, numerics_id=info.numerics_id)
                 self._tell(ready=True)
@@ -224,6 +260,10 @@ def _options(patience: Patience) -> Sequence[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
     )
+
+
+def no_credentials() -> None:
+    """Show nothing."""
 
 
 def _cancelling() -> bool:

@@ -1,6 +1,7 @@
 """The drafts of one worker behind gRPC: what its rounds may use, what it holds in memory."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -17,8 +18,8 @@ _LOAD_SECONDS = 600.0
 class WorkerDrafts:
     """Has a worker do what the scheduler wants, now and whenever it starts again."""
 
-    def __init__(self, stub: Any) -> None:
-        """Take the worker's stub; nothing is sent yet."""
+    def __init__(self, stub: Callable[[], Any]) -> None:
+        """Take what gives the worker's stub; nothing is sent yet."""
         self._stub = stub
         self._lock = asyncio.Lock()
         self.wanted = DraftSwitches()
@@ -42,20 +43,20 @@ class WorkerDrafts:
         Raises:
             SpecschedError: the worker refused, or failed.
         """
-        return await self._after(self._stub.AttachDraft, worker_pb2.AttachDraftRequest(draft_model=draft_model))
+        return await self._after(self._stub().AttachDraft, worker_pb2.AttachDraftRequest(draft_model=draft_model))
 
     async def unload(self, draft_model: str) -> WorkerInfo:
         """Free a draft's memory; raises as `load` does."""
-        return await self._after(self._stub.DetachDraft, worker_pb2.DetachDraftRequest(draft_model=draft_model))
+        return await self._after(self._stub().DetachDraft, worker_pb2.DetachDraftRequest(draft_model=draft_model))
 
     async def _apply(self, draft_model: str, switches: DraftSwitches) -> None:
         request = worker_pb2.ApplyDraftStateRequest(draft_model=draft_model, active=switches.allow(draft_model))
-        await self._stub.ApplyDraftState(request, timeout=_SWITCH_SECONDS)
+        await self._stub().ApplyDraftState(request, timeout=_SWITCH_SECONDS)
 
     async def _after(self, call: Any, request: Any) -> WorkerInfo:
         try:
             await call(request, timeout=_LOAD_SECONDS)
-            info = info_from_proto(await self._stub.Describe(worker_pb2.DescribeRequest(), timeout=_SWITCH_SECONDS))
+            info = info_from_proto(await self._stub().Describe(worker_pb2.DescribeRequest(), timeout=_SWITCH_SECONDS))
             await self.obey(info)
         except grpc.aio.AioRpcError as error:
             raise error_of(error) from error

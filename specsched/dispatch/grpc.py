@@ -6,9 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Self
 
-import grpc
-
-from specsched.dispatch.connection import UnresponsiveObserver, WorkerConnection, WorkerObserver
+from specsched.dispatch.connection import (
+    Credentials,
+    UnresponsiveObserver,
+    WorkerConnection,
+    WorkerObserver,
+    no_credentials,
+)
 from specsched.dispatch.drafts import WorkerDrafts
 from specsched.dispatch.patience import Patience
 from specsched.errors import Unavailable
@@ -18,14 +22,14 @@ from specsched.records import Chunk, DraftSwitches, Job, WorkerInfo, WorkerLoad
 class GrpcDispatcher:
     """Sends each job to the ready worker with the least outstanding tokens. Knows none until it is connected."""
 
-    def __init__(self, credentials: grpc.ChannelCredentials | None = None, patience: Patience | None = None) -> None:
+    def __init__(self, credentials: Credentials | None = None, patience: Patience | None = None) -> None:
         """Set up.
 
         Args:
-            credentials: Shown to workers at TCP addresses; None: connections are plain.
+            credentials: What is shown now to workers at TCP addresses; None: connections are plain.
             patience: How long a worker may keep silent.
         """
-        self._credentials = credentials
+        self._credentials = credentials or no_credentials
         self._patience = patience or Patience()
         self._switches = DraftSwitches()
         self._connections: list[WorkerConnection] = []

@@ -41,6 +41,12 @@ class Caller:
             return wanted
         return (wanted if wanted in self.tenants else None) if wanted else self.tenants[0]
 
+    def reach(self, wanted: str) -> tuple[str, ...] | None:
+        """Return the tenants that a call is about: the one that it names, where it may, or all that it may call for."""
+        if not wanted:
+            return self.tenants
+        return () if self.tenant(wanted) is None else (wanted,)
+
     def sees(self, tenant: str) -> bool:
         """Whether it may see what is recorded of a tenant."""
         return self.tenants is None or Role.ADMIN in self.roles or tenant in self.tenants

@@ -75,7 +75,7 @@ class SchedulerServicer:
         self, message: scheduler_pb2.AbortRequest, _context: Context
     ) -> scheduler_pb2.AbortResponse:
         """End a running request."""
-        self._scheduler.abort(message.request_id, current_caller().tenants)
+        self._scheduler.abort(message.request_id, current_caller().reach(message.tenant))
         return scheduler_pb2.AbortResponse()
 
     async def GetModelInfo(  # noqa: N802

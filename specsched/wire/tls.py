@@ -46,8 +46,24 @@ class ServerCertificates:
         )
 
 
-def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
-    """Return a client's credentials, its own certificate included; raises ConfigError."""
+class ChannelCertificates:
+    """What a client shows, its own certificate included; calling it returns what is in force."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        """Read the files; raises ConfigError."""
+        self.files = files
+        self._current = _channel_credentials(files)
+
+    def reload(self) -> None:
+        """Read the files again; raises ConfigError, and then what is in force stays."""
+        self._current = _channel_credentials(self.files)
+
+    def __call__(self) -> grpc.ChannelCredentials:
+        """Return the credentials: the same object until the files were read again."""
+        return self._current
+
+
+def _channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
     key, certificate, ca = _checked(files)
     return grpc.ssl_channel_credentials(ca, key, certificate)
 

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -50,7 +51,8 @@ async def run_worker(
         loop.add_reader(sys.stdin.fileno(), _on_standard_input, stop)
     server = GrpcServer(address, max_message_bytes=MAX_MESSAGE_BYTES, certificates=certificates)
     thread = EngineThread(make_engine)
-    server.add(worker_pb2.DESCRIPTOR.services_by_name["WorkerService"], WorkerServicer(thread))
+    servicer = WorkerServicer(thread, partial(server.set_serving, serving=False))
+    server.add(worker_pb2.DESCRIPTOR.services_by_name["WorkerService"], servicer)
     await server.start()
     rotations = [] if certificates is None else [Rotation("certificate", certificates.files.all, certificates.reload)]
     try:

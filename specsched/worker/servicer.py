@@ -1,6 +1,6 @@
 """WorkerService over an engine thread: the wire on one side, the engine on the other."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 
 from structlog.contextvars import bind_contextvars
@@ -19,8 +19,10 @@ from specsched.wire.worker import describe_to_proto, model_to_proto
 class WorkerServicer:
     """Answers the scheduler."""
 
-    def __init__(self, thread: EngineThread) -> None:
+    def __init__(self, thread: EngineThread, draining: Callable[[], Awaitable[None]]) -> None:
+        """Answer for an engine's thread; `draining` is called before jobs are refused."""
         self._thread = thread
+        self._draining = draining
 
     async def Execute(  # noqa: N802 - the RPC's name
         self, request: worker_pb2.ExecuteRequest, context: Context
@@ -65,5 +67,6 @@ class WorkerServicer:
         self, _request: worker_pb2.DrainRequest, _context: Context
     ) -> worker_pb2.DrainResponse:
         """Refuse new jobs; answer when none is left."""
+        await self._draining()
         await self._thread.drain()
         return worker_pb2.DrainResponse()

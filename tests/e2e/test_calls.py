@@ -68,6 +68,8 @@ async def test_a_deadline_ends_the_call_and_frees_its_row(served):
 async def test_an_abort_completes_the_stream(served):
     call = asyncio.create_task(served.client.complete(ask(max_tokens=2000)))
     await asyncio.sleep(0.1)
+    with pytest.raises(UnknownRequest):
+        await served.client.abort("r", tenant="other")
     await served.client.abort("r")
     completion = await call
     assert completion.finish_reason is FinishReason.ABORTED

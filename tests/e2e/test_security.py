@@ -76,6 +76,8 @@ async def test_a_stream_outlives_its_token_and_others_cannot_touch_it(tmp_path):
         abort = scheduler_pb2.AbortRequest(request_id="r")
         assert (await code_of(stub.Abort(abort, metadata=by("b")))).code() is grpc.StatusCode.NOT_FOUND
         twin = asyncio.create_task(last(stub.Generate(request(), metadata=by("b"))))
+        named = scheduler_pb2.AbortRequest(request_id="r", tenant="ta")
+        assert (await code_of(stub.Abort(named, metadata=by("b")))).code() is grpc.StatusCode.NOT_FOUND
         foreign = stub.Generate(request("x", tenant="ta"), metadata=by("b"))
         assert (await code_of(foreign)).code() is grpc.StatusCode.PERMISSION_DENIED
         assert (await code_of(stub.Decide(scheduler_pb2.DecideRequest(text="x")))).code() is (

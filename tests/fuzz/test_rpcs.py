@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -75,7 +76,7 @@ class Handlers:
             SCHEDULER: SchedulerServicer(scheduler),
             ADMIN: admin,
             TELEMETRY: TelemetryServicer(self._records),
-            WORKER: WorkerServicer(self.thread),
+            WORKER: WorkerServicer(self.thread, partial(asyncio.sleep, 0)),
         }
         self._handlers = {s.full_name: service_handler(s, servicer) for s, servicer in servicers.items()}
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from specsched.errors import ConfigError
 from specsched.wire.rotation import Rotation
 from specsched.wire.serving import NOT_SERVING, SERVING, GrpcServer
-from specsched.wire.tls import ServerCertificates, TlsFiles, channel_credentials, open_channel
+from specsched.wire.tls import ChannelCertificates, ServerCertificates, TlsFiles, open_channel
 from tests.helpers.certificates import issue
 
 OWN = (("grpc.use_local_subchannel_pool", 1),)
@@ -82,11 +82,11 @@ async def test_a_broken_new_certificate_changes_nothing_and_is_said_once(tmp_pat
 async def test_mtls_lets_in_whom_the_authority_vouches_for(tmp_path, authority, files):
     server = await served(ServerCertificates(files))
     client = issue(tmp_path, "client", authority, "scheduler")
-    async with open_channel(server.address, channel_credentials(client), OWN) as channel:
+    async with open_channel(server.address, ChannelCertificates(client)(), OWN) as channel:
         assert (await health(channel).Check(WATCH, timeout=5)).status == NOT_SERVING
     assert await refused(server.address, trusting(authority))
     stranger = issue(tmp_path, "stranger", trustme.CA())
-    assert await refused(server.address, channel_credentials(TlsFiles(stranger.certificate, stranger.key, files.ca)))
+    assert await refused(server.address, ChannelCertificates(TlsFiles(stranger.certificate, stranger.key, files.ca))())
     await server.stop(0)
 
 
@@ -98,4 +98,4 @@ def test_files_that_cannot_work_are_refused_by_name(tmp_path, authority, files):
         ServerCertificates(TlsFiles(tmp_path / "none", files.key))
     files.ca.write_text("nobody")
     with pytest.raises(ConfigError, match=r"server\.ca: no certificate of an authority"):
-        channel_credentials(files)
+        ChannelCertificates(files)
