@@ -9,13 +9,12 @@ import numpy as np
 from specsched.policy.alarm import Cusum
 from specsched.policy.beliefs import Array, Beliefs
 from specsched.policy.contribution import Contribution
-from specsched.policy.counterfactual import Counterfactual
 from specsched.policy.evidence import Evidence
 from specsched.policy.memory import Cell
 from specsched.policy.outcomes import outcomes
 from specsched.policy.quota import Quota
 from specsched.policy.settings import PolicySettings
-from specsched.records import ClassProbabilities, RoundRecord
+from specsched.records import ClassProbabilities, Counterfactual, RoundRecord
 
 _LEAST_VARIANCE = 1e-9
 _LEAST_STRENGTH = 1.0

@@ -6,7 +6,7 @@ import numpy as np
 
 from specsched.policy.acceptance import HazardTable, Regime
 from specsched.policy.arms import Arms, Prices
-from specsched.policy.base import Arm, DecisionContext, Observation
+from specsched.policy.base import Arm, DecisionContext, Hindsight, Observation
 from specsched.policy.beliefs import Beliefs
 from specsched.policy.cost import CostModel
 from specsched.policy.exploration import Exploration
@@ -84,6 +84,14 @@ class AdaptivePolicy:
             self._table.observe(
                 regime, observation.class_probabilities, observation.round, observation.request_id, observation.tenant
             )
+
+    def look_back(self, hindsight: Hindsight) -> None:
+        """Learn of a draft that a request did not play."""
+        self._revision += 1
+        regime = Regime(hindsight.sampled, hindsight.coupled)
+        self._table.observe_counterfactual(
+            regime, hindsight.class_probabilities, hindsight.outcome, hindsight.request_id
+        )
 
     @property
     def revision(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from specsched.records import ClassProbabilities, CostGrid, Plan, RoundRecord, SpeculationHint
+from specsched.records import ClassProbabilities, CostGrid, Counterfactual, Plan, RoundRecord, SpeculationHint
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,26 @@ class Observation:
     coupled: bool
     round: RoundRecord
     tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hindsight:
+    """What a draft would have brought to a request that is over and did not play it."""
+
+    request_id: str
+    class_probabilities: ClassProbabilities
+    sampled: bool
+    coupled: bool
+    outcome: Counterfactual
+
+
+@runtime_checkable
+class LearnsFromHindsight(Protocol):
+    """A policy that learns of drafts also where they were not played."""
+
+    def look_back(self, hindsight: Hindsight) -> None:
+        """Learn from one draft in hindsight."""
+        ...
 
 
 class Policy(Protocol):
@@ -85,6 +105,19 @@ class Guarded(Protocol):
     @property
     def vetoes(self) -> int:
         """Rounds in which it forbade speculation."""
+        ...
+
+
+@runtime_checkable
+class Retrospective(Protocol):
+    """A round controller that has drafts held against requests that are over, within a share of its worker's time."""
+
+    def rivals(self, request_id: str, context_tokens: int) -> tuple[str, ...]:
+        """Drafts that should take in a request's whole text and say what they would have brought; before its `end`."""
+        ...
+
+    def looked_back(self, context_tokens: int, seconds: float) -> None:
+        """Account for the time that this took, before its `end`."""
         ...
 
 

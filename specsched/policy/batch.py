@@ -1,7 +1,7 @@
 """The rows of one round, seen together: what every shared bound on γ would bring, and cost."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from specsched.policy.base import Arm
 from specsched.policy.cost import Group, TrackedCosts
@@ -58,59 +58,58 @@ class _Team:
         return max(self.pinned_gamma, gamma)
 
 
-@dataclass(slots=True)
 class Batch:
     """Verification is laid out as rows × (max γ + 1): once one row pays for a position, it is there for all.
 
     So a round has one lever, the bound c: each row drafts up to it, and c maximises Σ E[N_i] / T (POLICY.md, "Per
-    round"). Everything here runs once per bound and round, so it is plain Python over few numbers.
+    round"). All bounds are worked out at once, in plain Python over few numbers: it runs several times a round.
     """
 
-    lanes: Sequence[Lane]
-    costs: TrackedCosts
-    context_tokens: float
-    _teams: dict[str, _Team] = field(default_factory=dict, init=False)
-
-    def __post_init__(self) -> None:
-        """Sort the lanes into teams, once for all bounds."""
-        for lane in self.lanes:
+    def __init__(self, lanes: Sequence[Lane], costs: TrackedCosts, context_tokens: float) -> None:
+        self._lanes = lanes
+        self._costs = costs
+        self._context = context_tokens
+        self._teams: dict[str, _Team] = {}
+        for lane in lanes:
             if lane.limit:
                 self._teams.setdefault(lane.draft_model, _Team()).add(lane)
-
-    @property
-    def highest(self) -> int:
+        self.highest = max((team.free_limit for team in self._teams.values()), default=0)
         """Largest bound that changes anything."""
-        return max((team.free_limit for team in self._teams.values()), default=0)
+        self.seconds = self._seconds()
+        """Expected seconds of the round by bound, from 0 to `highest`."""
 
     def arms(self, bound: int) -> list[Arm]:
         """Every row's arm under a bound."""
-        return [lane.arm(bound) for lane in self.lanes]
+        return [lane.arm(bound) for lane in self._lanes]
 
     def groups(self, bound: int) -> tuple[Group, ...]:
         """Rows by draft under a bound."""
         groups = (Group(draft, team.rows(bound), team.gamma(bound)) for draft, team in self._teams.items())
         return tuple(group for group in groups if group.gamma)
 
-    def drafting(self, bound: int) -> dict[str, float]:
-        """Draft → expected seconds of its part of the round."""
-        context = self.context_tokens
-        return {g.draft_model: self.costs.drafting(g.draft_model, g.rows, g.gamma, context) for g in self.groups(bound)}
+    def goodputs(self) -> list[float]:
+        """Expected tokens per second by bound, from 0 to `highest`."""
+        tokens = [_ONE_TOKEN if lane.pinned else lane.tokens for lane in self._lanes]
+        size = self.highest + 1
+        if len(tokens) == 1:
+            return [t / s for t, s in zip(_reaching(tokens[0], size), self.seconds, strict=False)]
+        totals = map(sum, zip(*(_reaching(each, size) for each in tokens), strict=False))
+        return [total / seconds for total, seconds in zip(totals, self.seconds, strict=False)]
 
-    def goodput(self, bound: int) -> float:
-        """Expected tokens per second under a bound."""
-        tokens = sum(1.0 if lane.pinned else lane.tokens[min(bound, lane.limit)] for lane in self.lanes)
-        return tokens / self.seconds(bound)
-
-    def seconds(self, bound: int) -> float:
-        """Expected seconds of the round under a bound."""
-        seconds, width = 0.0, 0
+    def _seconds(self) -> list[float]:
+        bounds = range(self.highest + 1)
+        gammas = {draft: [team.gamma(bound) for bound in bounds] for draft, team in self._teams.items()}
+        widths = list(map(max, zip(*gammas.values(), strict=True))) or [0]
+        verify = self._costs.verifications(len(self._lanes), widths[-1], self._context)
+        seconds = [verify[width] for width in widths]
         for draft, team in self._teams.items():
-            gamma = team.gamma(bound)
-            if gamma:
-                seconds += self.costs.drafting(draft, team.rows(bound), gamma, self.context_tokens)
-                width = max(width, gamma)
-        return seconds + self.costs.verifying(len(self.lanes), width, self.context_tokens)
+            for bound, gamma in enumerate(gammas[draft]):
+                if gamma:
+                    overhead, step = self._costs.line(draft, team.rows(bound), self._context)
+                    seconds[bound] += overhead + step * gamma
+        return seconds
 
-    def slowness(self, bound: int) -> float:
-        """Expected time of the round ÷ a plain one's."""
-        return self.seconds(bound) / self.costs.plain(len(self.lanes), self.context_tokens)
+
+def _reaching(tokens: Sequence[float], size: int) -> Sequence[float]:
+    """The same up to a size: beyond a lane's own limit nothing more comes."""
+    return tokens if len(tokens) >= size else (*tokens, *([tokens[-1]] * (size - len(tokens))))

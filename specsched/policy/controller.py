@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from statistics import fmean
 
 from specsched.policy.base import Arm, RoundController, RowView
 from specsched.policy.batch import Batch, Lane
+from specsched.policy.casting import Casting
 from specsched.policy.cost import CostModel, Group, TrackedCosts
 from specsched.policy.guard import Guard
-from specsched.policy.offset import RequestHazards
+from specsched.policy.member import Member
+from specsched.policy.rivals import Rivals
 from specsched.policy.settings import PolicySettings
 from specsched.policy.watchdog import Watchdog
-from specsched.records import NO_DRAFT, CostGrid, Plan, RoundRecord
+from specsched.records import CostGrid, Plan, RoundRecord
 
 
 class PlannedController:
@@ -38,37 +39,12 @@ class PlannedController:
         self._plans.pop(request_id, None)
 
 
-@dataclass(slots=True)
-class _Member:
-    """A row as the controller knows it."""
-
-    plan: Plan
-    hazards: RequestHazards
-    draft: str
-    follows: bool
-    """Whether the controller may choose for it: its caller did not, and there is something to choose."""
-    random: Random
-    """Of this request's own draws."""
-    rounds: int = 0
-    started: set[str] = field(default_factory=set)
-    """Drafts whose first round, the one that takes in the prompt, is over."""
-
-    def lane(self, row: RowView) -> Lane:
-        """Its part of the round that comes."""
-        room = max(0, row.remaining_tokens - 1)
-        if self.follows:
-            return Lane(self.draft, min(self.plan.max_gamma, room), tokens=self.hazards.tokens(self.draft))
-        return Lane(self.plan.draft_model, min(self.plan.gamma, room), pinned=True)
-
-
 @dataclass(frozen=True, slots=True)
 class _Round:
     """The round that is under way."""
 
     arms: dict[str, Arm]
     groups: tuple[Group, ...]
-    drafting: Mapping[str, float]
-    """Draft → seconds that its part should take."""
     context_tokens: float
     records: dict[str, RoundRecord] = field(default_factory=dict)
 
@@ -81,7 +57,8 @@ class AdaptiveController:
         self._costs = TrackedCosts(CostModel(costs))
         self._guard = Guard(settings)
         self._watchdog = Watchdog(settings)
-        self._members: dict[str, _Member] = {}
+        self._rivals = Rivals(settings)
+        self._members: dict[str, Member] = {}
         self._bound = 0
         self._vetoes = 0
         self._round: _Round | None = None
@@ -114,25 +91,23 @@ class AdaptiveController:
 
     def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:  # noqa: ARG002 - beliefs are of its regime
         """Take a row with its plan."""
-        hazards = RequestHazards({c.draft_model: c.hazards for c in plan.candidates}, self._settings)
-        follows = not plan.pinned and bool(plan.candidates)
-        self._members[request_id] = _Member(plan, hazards, _first_draft(plan), follows, Random(plan.seed))
+        self._members[request_id] = Member.of(plan, self._settings)
         self._bound = max(self._bound, plan.gamma)
 
     def choose(self, rows: Sequence[RowView]) -> list[Arm]:
         """Choose one arm per row for the round that comes."""
-        for row in rows:
-            self._reconsider(row)
+        self._cast(rows)
         context = fmean(row.context_tokens for row in rows)
-        lanes, catch_up = self._lanes(rows, self._costs.plain(len(rows), context))
+        plain_seconds = self._costs.plain(len(rows), context)
+        lanes, catch_up = self._lanes(rows, plain_seconds)
         batch = Batch(lanes, self._costs, context)
         self._bound = self._best_bound(batch)
-        allowed = self._guard.allows(len(rows), batch.slowness(self._bound) + catch_up)
+        allowed = self._guard.allows(len(rows), batch.seconds[self._bound] / plain_seconds + catch_up)
         self._vetoes += not allowed
         bound = self._bound if allowed else 0
         arms = batch.arms(bound)
         by_row = dict(zip((row.request_id for row in rows), arms, strict=True))
-        self._round = _Round(by_row, batch.groups(bound), batch.drafting(bound), batch.context_tokens)
+        self._round = _Round(by_row, batch.groups(bound), context)
         return arms
 
     def observe(self, request_id: str, round_record: RoundRecord) -> None:
@@ -142,6 +117,21 @@ class AdaptiveController:
         self._round.records[request_id] = round_record
         if len(self._round.records) == len(self._round.arms):
             self._settle(self._round)
+
+    def rivals(self, request_id: str, context_tokens: int) -> tuple[str, ...]:
+        """Drafts that are worth the time to look at a request that they did not play."""
+        member = self._members.get(request_id)
+        if member is None or not member.follows:
+            return ()
+        rows = len(self._members)
+        covered = max(0.0, self._guard.credit) / rows * self._costs.plain(rows, context_tokens)
+        return self._rivals.chosen(member.plan.candidates, member.started, context_tokens, self._costs, covered)
+
+    def looked_back(self, context_tokens: int, seconds: float) -> None:
+        """Take the time from the account, and from the guard's: rows may have waited for it."""
+        rows = len(self._members)
+        self._rivals.spend(seconds)
+        self._guard.settle(rows, 0, seconds / self._costs.plain(rows, context_tokens))
 
     def end(self, request_id: str) -> None:
         """Forget a row."""
@@ -169,33 +159,30 @@ class AdaptiveController:
         return lanes, catch_up
 
     def _best_bound(self, batch: Batch) -> int:
-        """Return the bound with the best goodput; the present one stays unless another gains enough."""
+        """Return the bound with the best goodput; the present one stays unless another gains enough.
+
+        Nothing need be gained to go back to plain decoding: speculation that doesn't pay is not kept.
+        """
         highest = min(batch.highest, self._watchdog.max_gamma)
-        goodputs = [batch.goodput(bound) for bound in range(highest + 1)]
+        goodputs = batch.goodputs()[: highest + 1]
         best = max(range(len(goodputs)), key=goodputs.__getitem__)
         stay = min(self._bound, highest)
-        return best if goodputs[best] > (1 + self._settings.gamma_gain) * goodputs[stay] else stay
+        gain = self._settings.gamma_gain if best else 0.0
+        return best if goodputs[best] > (1 + gain) * goodputs[stay] else stay
 
-    def _reconsider(self, row: RowView) -> None:
-        """Every few rounds, change a row's draft where what is gained pays for taking in its text."""
-        member = self._members[row.request_id]
-        member.rounds += 1
-        if not member.follows or len(member.hazards.drafts) < 2 or member.rounds % self._settings.reconsider_rounds:
-            return
-        goodputs = {
-            draft: self._lone_goodput(member, draft, row.context_tokens, member.random.gauss(0.0, 1.0))
-            for draft in member.hazards.drafts
-        }
-        best = max(goodputs, key=lambda draft: goodputs[draft])
-        saved = row.remaining_tokens * (1 / goodputs[member.draft] - 1 / goodputs[best])
-        gain = goodputs[best] / goodputs[member.draft] - 1
-        if gain > self._settings.switch_gain and saved > self._costs.prefill(best, row.context_tokens):
-            member.draft = best
+    def _cast(self, rows: Sequence[RowView]) -> None:
+        """Every few rounds, look at a row's draft again; where a row joins others, at once."""
+        members = [self._members[row.request_id] for row in rows]
+        due = [place for place, member in enumerate(members) if self._is_due(member, alone=len(rows) == 1)]
+        for member in members:
+            member.rounds += 1
+        if due:
+            Casting(members, rows, self._costs, self._settings).improve(due)
 
-    def _lone_goodput(self, member: _Member, draft: str, context: float, normal: float) -> float:
-        lane = Lane(draft, member.plan.max_gamma, tokens=member.hazards.drawn(draft, normal))
-        alone = Batch([lane], self._costs, context)
-        return max(alone.goodput(bound) for bound in range(1, alone.highest + 1))
+    def _is_due(self, member: Member, *, alone: bool) -> bool:
+        """A lone row's first draft is its plan's: it may be there to be tried."""
+        turn = member.rounds % self._settings.reconsider_rounds == 0
+        return turn and member.follows and not (alone and (member.rounds == 0 or len(member.hazards.drafts) == 1))
 
     # -------------------------------------------------------------------------------------------- learning
 
@@ -211,12 +198,16 @@ class AdaptiveController:
         measured = {r.draft_model: r.propose_seconds for r in records.values()}
         starting = {group.draft_model: self._starting(group.draft_model, played) for group in played.groups}
         steady = [group for group in played.groups if not starting[group.draft_model]]
-        drafting = dict(played.drafting) | {g.draft_model: measured.get(g.draft_model, 0.0) for g in steady}
+        predicted = {
+            g.draft_model: self._costs.drafting(g.draft_model, g.rows, g.gamma, context) for g in played.groups
+        }
+        drafting = predicted | {group.draft_model: measured.get(group.draft_model, 0.0) for group in steady}
         own = {draft: measured.get(draft, 0.0) for draft, new in starting.items() if all(one.follows for one in new)}
         charged = verify_seconds + sum((drafting | own).values())
         self._charge(records, charged / self._costs.plain(rows, context))
         seconds = verify_seconds + sum(drafting.values())
-        self._watchdog.observe(seconds, self._costs.verifying(rows, width, context) + sum(played.drafting.values()))
+        self._rivals.earn(seconds)
+        self._watchdog.observe(seconds, self._costs.verifying(rows, width, context) + sum(predicted.values()))
         self._costs.observe_verify(rows, width, context, verify_seconds)
         for group in steady:
             if group.draft_model in measured:  # a draft that was disabled meanwhile was not drawn on: it is not free
@@ -228,17 +219,10 @@ class AdaptiveController:
         drafted = any(record.planned_gamma for record in own)
         self._guard.settle(len(own), sum(record.num_accepted + 1 for record in own), slowness if drafted else 1.0)
 
-    def _starting(self, draft: str, played: _Round) -> list[_Member]:
+    def _starting(self, draft: str, played: _Round) -> list[Member]:
         """Rows of this round that met the draft for the first time: their prompts were taken in with it."""
         members = [self._members[name] for name, arm in played.arms.items() if arm.draft_model == draft]
         new = [member for member in members if draft not in member.started]
         for member in new:
             member.started.add(draft)
         return new
-
-
-def _first_draft(plan: Plan) -> str:
-    """The plan's draft; a plan that starts plain still has one to come back with: its best."""
-    if plan.draft_model != NO_DRAFT or not plan.candidates:
-        return plan.draft_model
-    return max(plan.candidates, key=lambda candidate: candidate.hazards[0].mean).draft_model

@@ -18,7 +18,11 @@ _REMEMBERED = 4096
 """Numbers that a model keeps of each kind."""
 
 _RATE = 0.05
-_SPIKE = 3.0
+_SLOW_RATE = 0.01
+_OFF = 0.1
+"""How far a profiled point may be off by itself; the machine is what is slower beyond that."""
+_SURPRISE = 0.25
+"""A round counts for no more than this beyond what was expected, either way: spikes are no news of the machine."""
 _BOUNDS = (0.2, 5.0)
 
 
@@ -44,6 +48,7 @@ class CostModel:
         self._curves = [curve for _, curve in by_context]
         self._drafts: Mapping[str, DraftCost] = {draft.draft_model: draft for draft in grid.drafts}
         self._verified: dict[tuple[int, int], float] = {}
+        self._widths: dict[tuple[int, int, int], list[float]] = {}
         self._lines: dict[tuple[str, int, int], tuple[float, float]] = {}
 
     def verify(self, positions: int, context_tokens: float) -> float:
@@ -52,6 +57,15 @@ class CostModel:
         found = self._verified.get(key)
         if found is None:
             found = _remembered(self._verified, key, self._verify(positions, key[1] * _STRETCH))
+        return found
+
+    def verify_widths(self, rows: int, widest: int, context_tokens: float) -> list[float]:
+        """V(rows · (w + 1), ℓ) by width w, from 0 to `widest`."""
+        key = (rows, widest, round(context_tokens / _STRETCH))
+        found = self._widths.get(key)
+        if found is None:
+            every = [self.verify(rows * (width + 1), context_tokens) for width in range(widest + 1)]
+            found = _remembered(self._widths, key, every)
         return found
 
     def _verify(self, positions: int, context_tokens: float) -> float:
@@ -107,25 +121,40 @@ class Priced:
 
 
 class TrackedCosts:
-    """A cost model with one factor per model, learnt from the rounds that really ran.
+    """A cost model with factors learnt from the rounds that really ran.
 
-    The target's factor is learnt from every verification, speculative or plain; so plain decoding's cost
-    is known without playing it.
+    The target has one for all verifications, so that plain decoding's cost follows the machine without being played;
+    and one for each number of positions, near 1, for what is wrong in the profile of that point. A point off by a few
+    per cent must not make plain decoding look slow, for then the guard would allow too much: what a point's own factor
+    can hold moves the common one but slowly.
     """
 
     def __init__(self, model: CostModel) -> None:
         self._model = model
         self._verify = 1.0
+        self._points: dict[int, float] = defaultdict(lambda: 1.0)
         self._drafts: dict[str, float] = defaultdict(lambda: 1.0)
+
+    def line(self, draft_model: str, rows: int, context_tokens: float) -> tuple[float, float]:
+        """What one draft's part of a round costs once, and per position."""
+        overhead, step = self._model.draft_line(draft_model, rows, context_tokens)
+        factor = self._drafts[draft_model]
+        return factor * overhead, factor * step
 
     def drafting(self, draft_model: str, rows: int, gamma: int, context_tokens: float) -> float:
         """Seconds of one draft's part of a round, γ above 0."""
-        overhead, step = self._model.draft_line(draft_model, rows, context_tokens)
-        return self._drafts[draft_model] * (overhead + gamma * step)
+        overhead, step = self.line(draft_model, rows, context_tokens)
+        return overhead + gamma * step
+
+    def verifications(self, rows: int, widest: int, context_tokens: float) -> list[float]:
+        """Seconds of the target's part of a round of so many rows by width, from 0 to `widest` drafted tokens."""
+        known = self._model.verify_widths(rows, widest, context_tokens)
+        return [self._factor(rows * width) * seconds for width, seconds in enumerate(known, start=1)]
 
     def verifying(self, rows: int, width: int, context_tokens: float) -> float:
         """Seconds of the target's part of a round of so many rows, each laid out with `width` drafted tokens."""
-        return self._verify * self._model.verify(rows * (width + 1), context_tokens)
+        positions = rows * (width + 1)
+        return self._factor(positions) * self._model.verify(positions, context_tokens)
 
     def plain(self, rows: int, context_tokens: float) -> float:
         """Seconds of a plain round."""
@@ -137,7 +166,15 @@ class TrackedCosts:
 
     def observe_verify(self, rows: int, width: int, context_tokens: float, seconds: float) -> None:
         """Learn from a measured verification."""
-        self._verify = _tracked(self._verify, seconds, self._model.verify(rows * (width + 1), context_tokens))
+        positions = rows * (width + 1)
+        predicted, common = self._model.verify(positions, context_tokens), self._verify
+        point = min(max(_tracked(self._points[positions], seconds, predicted * common), 1 - _OFF), 1 + _OFF)
+        held = abs(point - 1) < _OFF
+        self._verify = _tracked(common, seconds, predicted * point, _SLOW_RATE if held else _RATE)
+        self._points[positions] = point
+
+    def _factor(self, positions: int) -> float:
+        return self._verify * self._points.get(positions, 1.0)
 
     def observe_draft(self, group: Group, context_tokens: float, seconds: float) -> None:
         """Learn from a measured proposal."""
@@ -202,9 +239,9 @@ def _step(steps: Sequence[CostPoint], rows: int, context_tokens: float) -> float
     return seconds
 
 
-def _tracked(factor: float, measured: float, predicted: float) -> float:
-    """Exponential average of measured ÷ predicted; a spike counts as no more than three times what was expected."""
+def _tracked(factor: float, measured: float, predicted: float, rate: float = _RATE) -> float:
+    """Exponential average of measured ÷ predicted, with surprises cut."""
     if predicted <= 0:
         return factor
-    ratio = min(measured / predicted, _SPIKE * factor)
-    return min(max((1 - _RATE) * factor + _RATE * ratio, _BOUNDS[0]), _BOUNDS[1])
+    ratio = min(max(measured / predicted, (1 - _SURPRISE) * factor), (1 + _SURPRISE) * factor)
+    return min(max((1 - rate) * factor + rate * ratio, _BOUNDS[0]), _BOUNDS[1])

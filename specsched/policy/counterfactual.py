@@ -7,19 +7,8 @@ is certain (n-gram) and tokens are coupled, w_i is whether it names the token.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Counterfactual:
-    """Expected outcomes of rounds of full depth, had the draft played them from every place of a completion."""
-
-    draft_model: str
-    rounds: float
-    """Places that rounds were begun at."""
-    accepted: tuple[float, ...]
-    rejected: tuple[float, ...]
-    """Mass per position: Σ S_j and Σ (S_{j−1} − S_j), position 1 first."""
+from specsched.records import Counterfactual
 
 
 def counterfactual(draft_model: str, weights: Sequence[float], positions: int) -> Counterfactual:

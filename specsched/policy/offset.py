@@ -49,13 +49,6 @@ class RequestHazards:
         limit = self._settings.offset_limit
         return max(-limit, min(limit, surprise / (information + 1 / spread)))
 
-    def drawn(self, draft: str, normal: float) -> list[float]:
-        """E[tokens of a round | γ] as they may well be: u lies `normal` standard deviations from where it is seen."""
-        information = self._pooled(self._information, draft)
-        spread = self._settings.request_variance + self._doubt[draft]
-        shift = math.exp(self.offset(draft) + normal / math.sqrt(information + 1 / spread))
-        return _expected(m * shift / (1 - m + m * shift) for m in self._means[draft])
-
     def observe(self, record: RoundRecord) -> None:
         """Learn from one of the request's rounds."""
         means = self._means.get(record.draft_model)

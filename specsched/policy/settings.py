@@ -39,6 +39,8 @@ class PolicySettings:
     """x: how much slower than plain decoding the guard allows."""
     guard_start_tokens: float = 2.5
     guard_cap_tokens: float = 2_000.0
+    hindsight_share: float = 0.01
+    """Largest share of a worker's time in which drafts are held against requests that did not play them."""
     watchdog_ratio: float = 1.15
     """Measured ÷ predicted time of rounds beyond which lookaheads are halved."""
     watchdog_rounds: int = 200
@@ -55,7 +57,7 @@ class PolicySettings:
     """Posterior draws per decision: one of them is played, and the propensity is the share that chose as it did."""
     samples: int = 128
     """Posterior draws of a decision that is explained, for its intervals."""
-    candidates: int = 3
+    candidates: int = 4
     """Drafts that a plan names, for the request to change between."""
     exploration_share: float = 0.3
     """Largest share of decisions that play another arm than the one believed to be best, over the long run."""

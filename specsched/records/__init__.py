@@ -25,7 +25,7 @@ from specsched.records.request import (
     TextPrompt,
     TokenPrompt,
 )
-from specsched.records.round import Chunk, FinishReason, RoundRecord, TokenLogprob
+from specsched.records.round import Chunk, Counterfactual, FinishReason, RoundRecord, TokenLogprob
 from specsched.records.worker import SYNTHETIC_PREFIX, CostGrid, CostPoint, DraftCost, ModelInfo, WorkerInfo, WorkerLoad
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "Completion",
     "CostGrid",
     "CostPoint",
+    "Counterfactual",
     "Credential",
     "Decision",
     "DecisionRecord",

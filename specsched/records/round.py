@@ -45,6 +45,18 @@ class RoundRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """What rounds of full depth would have shown, had a draft that wasn't played begun one at every place."""
+
+    draft_model: str
+    rounds: float
+    """Places that rounds were begun at."""
+    accepted: tuple[float, ...]
+    rejected: tuple[float, ...]
+    """Mass per position: Σ S_j and Σ (S_{j−1} − S_j), position 1 first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """What one round added to a completion. The last one carries `finish`, or `failure` and no tokens."""
 

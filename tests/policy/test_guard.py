@@ -16,8 +16,8 @@ def test_whatever_acceptance_brings_the_time_stays_within_the_bound(rounds):
         slow = slowness if guard.allows(rows, slowness) else 1.0
         tokens = rows if slow == 1.0 else rows + int(luck * 5 * rows)
         guard.settle(rows, tokens, slow)
-        plain_time += tokens / rows
-        time += slow
+        plain_time += tokens  # times of rows: every row waits for the whole round
+        time += rows * slow
         assert (1 - SETTINGS.slowdown) * time <= plain_time + SETTINGS.guard_start_tokens
 
 

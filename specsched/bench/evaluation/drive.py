@@ -8,7 +8,16 @@ import numpy as np
 
 from specsched.bench.evaluation.row import Row
 from specsched.bench.evaluation.world import Array, World
-from specsched.policy.base import Arm, DecisionContext, Observation, Policy, RoundController
+from specsched.policy.base import (
+    Arm,
+    DecisionContext,
+    Hindsight,
+    LearnsFromHindsight,
+    Observation,
+    Policy,
+    Retrospective,
+    RoundController,
+)
 from specsched.policy.cost import CostModel, Group
 from specsched.records import RoundRecord
 
@@ -101,10 +110,33 @@ class Drive:
 
     def _leave(self) -> None:
         for row in [row for row in self._rows if row.done == row.request.completion_tokens]:
+            self._look_back(row)
             self._controller.end(row.name)
             self._rows.remove(row)
             if row.request.arrival_seconds is not None:
                 self._seconds[row.index] = self._clock - row.request.arrival_seconds
+
+    def _look_back(self, row: Row) -> None:
+        """Hold drafts against a completion that did not play them, where policy and controller ask for it."""
+        policy, controller = self._policy, self._controller
+        if not isinstance(policy, LearnsFromHindsight) or not isinstance(controller, Retrospective):
+            return
+        request = row.request
+        for draft in controller.rivals(row.name, row.context):
+            seconds = self._costs.prefill(draft, row.behind(draft))
+            controller.looked_back(row.context, seconds * self._jitter())
+            self._clock += seconds
+            self._seconds[row.index] += seconds
+            self._rounds.append((0, seconds, 0.0))
+            policy.look_back(
+                Hindsight(
+                    row.name,
+                    request.probabilities,
+                    sampled=request.sampled,
+                    coupled=not request.sampled,
+                    outcome=row.hindsight(draft),
+                )
+            )
 
     def _round(self) -> None:
         rows = self._rows

@@ -1,10 +1,13 @@
 """A request that runs: what becomes of the arms that it plays."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
 
 from specsched.bench.evaluation.world import World, WorldRequest
 from specsched.policy.base import Arm, RowView
-from specsched.records import NO_DRAFT, RoundRecord
+from specsched.records import NO_DRAFT, Counterfactual, RoundRecord
 
 
 @dataclass(slots=True)
@@ -74,6 +77,15 @@ class Row:
             planned_gamma=arm.gamma,
             overlaps=self._overlaps(arm, min(stand + 1, gamma, left)),
         )
+
+    def hindsight(self, draft: str) -> Counterfactual:
+        """What a draft would have brought from every place of the completion."""
+        size = self.request.path.max_gamma
+        stands = np.array(self.stands[self.drafts.index(draft)])[: max(0, self.done - size + 1)]
+        reached = [int((stands >= j).sum()) for j in range(size + 1)]  # position j + 1
+        accepted = reached[1:]
+        rejected = [before - after for before, after in pairwise(reached)]
+        return Counterfactual(draft, float(len(stands)), tuple(map(float, accepted)), tuple(map(float, rejected)))
 
     def commit(self, record: RoundRecord) -> int:
         """Append a round's tokens; returns how many."""
