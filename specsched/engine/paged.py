@@ -7,7 +7,7 @@ On a CPU, or uncompiled, it computes all scores of the pool: right, and slow.
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch._dynamo
@@ -70,10 +70,11 @@ def paged_attention(
     Returns:
         [B, Hq, q, Dv]
     """
-    kernel = _compiled() if query.device.type == "cuda" else flex_attention
     capped = None if softcap is None else _capped(softcap)
-    out: Tensor = kernel(query, keys, values, capped, mask, scaling, enable_gqa=True)
-    return out
+    if query.device.type != "cuda":
+        return flex_attention(query, keys, values, capped, mask, scaling, enable_gqa=True)
+    torch._dynamo.mark_static(query, 0)  # noqa: SLF001 - the kernel for few queries wants to know the rows
+    return cast("Tensor", _compiled()(query, keys, values, capped, mask, scaling, enable_gqa=True))
 
 
 def _capped(softcap: float) -> Callable[..., Tensor]:

@@ -101,16 +101,17 @@ def engine_of(
     load: DraftLoader | None = None,
     make_kv: Callable[[int, int], RaggedKV] = RectangularKV,
     style: Style | None = None,
+    device: str = "cpu",
 ) -> Engine:
     """An engine over copies of given networks (it changes their attention), with an n-gram proposer beside them."""
     settings = settings or EngineSettings()
     make_kv = make_kv if style is None else BlockKV
     make_proposer = DraftModelProposer if style is None else style.proposer
-    model = LanguageModel(deepcopy(target), "target", max_rows=settings.max_rows, make_kv=make_kv)
+    model = LanguageModel(deepcopy(target).to(device), "target", max_rows=settings.max_rows, make_kv=make_kv)
     proposers: dict[str, Proposer] = {"ngram": NgramProposer("ngram")}
     for name, network in (networks or {}).items():
         draft = LanguageModel(
-            deepcopy(network), name, max_rows=settings.max_rows, vocab_size=model.vocab_size, make_kv=make_kv
+            deepcopy(network).to(device), name, max_rows=settings.max_rows, vocab_size=model.vocab_size, make_kv=make_kv
         )
         proposers[name] = make_proposer(name, draft)
     proposers.update(extra or {})

@@ -2,7 +2,7 @@
 
 import typer
 
-from specsched.cli.bench import engine, everything, identity, peers, plain, policy, quantization, service, stretch
+from specsched.cli.bench import engine, everything, gpu, identity, peers, plain, policy, quantization, service, stretch
 
 app = typer.Typer(no_args_is_help=True, help="Measure.")
 app.command()(identity.identity)
@@ -12,5 +12,6 @@ app.command()(peers.peers)
 app.command()(quantization.quantization)
 app.command()(stretch.stretch)
 app.command()(policy.policy)
+app.command()(gpu.gpu)
 app.command()(service.service)
 app.command("all")(everything.run_all)

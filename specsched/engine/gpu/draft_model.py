@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from specsched.engine.gpu.draws import Cast, casts, race
-from specsched.engine.gpu.forward import MOST_WIDTH, StaticForward, padded
+from specsched.engine.gpu.forward import MOST_WIDTH, StaticForward, bucket, padded
 from specsched.engine.gpu.judge import Guesses
 from specsched.engine.kv import KVRow
 from specsched.engine.law import Span, shape_logits
@@ -76,11 +76,12 @@ class DeviceDraftProposer(DraftModelProposer):
     def _caught_up(self, kvs: Sequence[KVRow], missed: Sequence[Sequence[int]]) -> Tensor:
         """Take in what the rows miss, and lengthen them; returns the logits after each one's last token, [b, V]."""
         counts = [len(tokens) for tokens in missed]
-        if max(counts) > MOST_WIDTH:
+        if bucket(max(counts)) > MOST_WIDTH:
             return self.model.catch_up(kvs, missed)
         lines = self._forward.place(kvs, counts)
         own = to_device(counts, self.model.device)
-        logits = self._forward(lines, to_device(padded(missed), self.model.device), own)
+        ids = to_device(padded(missed, bucket(max(counts))), self.model.device)
+        logits = self._forward(lines, ids, own)
         for kv, count in zip(kvs, counts, strict=True):
             kv.length += count
         return logits[torch.arange(len(kvs), device=self.model.device), own - 1]

@@ -83,7 +83,6 @@ def bucket(count: int) -> int:
     return 1 << (count - 1).bit_length()
 
 
-def padded(tokens: Sequence[Sequence[int]], width: int = 0) -> list[list[int]]:
-    """Fill rows on the right, to the longest one or to a width."""
-    width = width or max(map(len, tokens))
+def padded(tokens: Sequence[Sequence[int]], width: int) -> list[list[int]]:
+    """Fill rows on the right."""
     return [[*row, *([0] * (width - len(row)))] for row in tokens]

@@ -7,7 +7,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from specsched.engine.device import choose_storage
-from specsched.engine.gpu.choose import BUFFERED, CAPTURED, HostStyle, choose_style
+from specsched.engine.gpu.choose import BUFFERED, CAPTURED, DeviceStyle, HostStyle, choose_style
+from specsched.engine.gpu.graphs import Buffered
 from specsched.engine.kv.blocks import BlockKV
 from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.load import load_engine
@@ -143,6 +144,18 @@ class HostReads(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+class Counted(Buffered):
+    """Notes the shape of every forward."""
+
+    def __init__(self, shapes):
+        super().__init__()
+        self.shapes = shapes
+
+    def run(self, batch, work):
+        self.shapes.append(batch.shape)
+        return super().run(batch, work)
+
+
 SAMPLINGS = [Sampling(temperature=0.0), Sampling(), Sampling(top_p=0.9, repetition_penalty=1.2), Sampling(seed=4)]
 
 
@@ -161,6 +174,24 @@ def test_the_host_waits_once_a_round_whatever_is_drafted_and_sampled():
             engine.step()
         assert READS.count == before + 1
         assert reads.seen == ["cpu", "tolist"], "the one read, and what it brought"
+
+
+def test_rounds_that_were_run_before_meet_no_new_shape():
+    target = tiny_network()
+    shapes = []
+    style = DeviceStyle("counted", lambda _model: Counted(shapes))
+    settings = EngineSettings(prefix_cache_tokens=0, prefill_chunk_tokens=4096)  # all begin in one step
+    engine = engine_of(target, drafts_of(target), ScriptedController(restless), settings=settings, style=style)
+    jobs = [job(prompt, request_id=str(i), max_tokens=90 + i) for i, prompt in enumerate(PROMPTS)]
+    run(engine, jobs)
+    met = set(shapes)
+    engine._controller.rounds.clear()
+    blocks = engine._target.kv.num_blocks
+    shapes.clear()
+    run(engine, jobs)
+    assert set(shapes) <= met
+    assert engine._target.kv.num_blocks == blocks
+    assert len(shapes) > 2 * len(met), "a shape is captured once and replayed many times"
 
 
 # ------------------------------------------------------------------------------------------- the rest of a round

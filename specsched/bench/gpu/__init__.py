@@ -1,0 +1,1 @@
+"""Table 6: the engine at the shapes that GPUs serve."""
