@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from specsched.engine.transfer import to_device, to_host
 from specsched.records import TokenLogprob
 
 
@@ -20,12 +21,10 @@ def token_logprobs(logits: Tensor, tokens: Sequence[int], top: int) -> tuple[Tok
         One record per token, in nats.
     """
     logprobs = logits[: len(tokens)].log_softmax(-1, dtype=torch.float32)
-    best = logprobs.topk(top, dim=-1) if top else None
+    chosen = logprobs.gather(1, to_device(tokens, logits.device)[:, None])  # [n, 1]
+    best = logprobs.topk(top, dim=-1)
+    packed = to_host(torch.cat([chosen.double(), best.values.double(), best.indices.double()], 1)).tolist()
     return tuple(
-        TokenLogprob(
-            token,
-            float(logprobs[i, token]),
-            tuple(zip(best.indices[i].tolist(), best.values[i].tolist(), strict=True)) if best is not None else (),
-        )
-        for i, token in enumerate(tokens)
+        TokenLogprob(token, line[0], tuple(zip(map(int, line[1 + top :]), line[1 : 1 + top], strict=True)))
+        for token, line in zip(tokens, packed, strict=True)
     )

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from specsched.engine import engine as engine_module
 from specsched.engine.drafts import LoadedDraft
 from specsched.engine.engine import Engine
+from specsched.engine.gpu.choose import BUFFERED, HostStyle, Style
 from specsched.engine.kv import RaggedKV
 from specsched.engine.kv.blocks import BlockKV
 from specsched.engine.kv.rectangles import RectangularKV
@@ -211,15 +212,25 @@ SCHEDULE_DRAFTS = drafts_of(SCHEDULE_TARGET)
 EXPECTED = [generate(SCHEDULE_TARGET, prompt, 24) for prompt in PROMPTS]
 
 
-def loaded_again(name: str, make_kv: Callable[[int, int], RaggedKV]) -> LoadedDraft:
+Way = tuple[Callable[[int, int], RaggedKV], Style | None]
+WAYS: dict[str, Way] = {
+    "rectangles": (RectangularKV, None),
+    "blocks": (BlockKV, None),
+    "on the device": (BlockKV, BUFFERED),
+}
+"""Storage and who decides rounds, the host by default."""
+
+
+def loaded_again(name: str, way: Way) -> LoadedDraft:
     """The draft that comes back: its weights as before, its KV empty."""
+    make_kv, style = way
     network = deepcopy(SCHEDULE_DRAFTS[name])
     model = LanguageModel(network, name, max_rows=3, vocab_size=network.config.vocab_size, make_kv=make_kv)
-    return LoadedDraft(ModelInfo(name, "model"), DraftModelProposer(name, model))
+    return LoadedDraft(ModelInfo(name, "model"), (style or HostStyle()).proposer(name, model))
 
 
 def play(
-    events: list[tuple[str, int, int]], arms: list[Arm], make_kv: Callable[[int, int], RaggedKV]
+    events: list[tuple[str, int, int]], arms: list[Arm], way: Way
 ) -> tuple[Engine, dict[str, Collected], dict[str, int]]:
     """Run a schedule of joins, leaves and pauses against changing arms, then let everything come to its end."""
     controller = ScriptedController(lambda request, n: arms[(7 * n + int(request)) % len(arms)])
@@ -228,9 +239,10 @@ def play(
         SCHEDULE_DRAFTS,
         controller,
         settings=EngineSettings(max_rows=3, prefill_chunk_tokens=9, kv_capacity_tokens=120),
-        make_kv=make_kv,
-        extra=wrapped(SCHEDULE_DRAFTS, make_kv),
-        load=lambda name: loaded_again(name, make_kv),
+        make_kv=way[0],
+        style=way[1],
+        extra=wrapped(SCHEDULE_DRAFTS, way[0]),
+        load=lambda name: loaded_again(name, way),
     )
     out: dict[str, Collected] = {}
     prompts: dict[str, int] = {}
@@ -257,8 +269,8 @@ def play(
     return engine, out, prompts
 
 
-def holds_for(events: list[tuple[str, int, int]], arms: list[Arm], make_kv: Callable[[int, int], RaggedKV]) -> None:
-    engine, out, prompts = play(events, arms, make_kv)
+def holds_for(events: list[tuple[str, int, int]], arms: list[Arm], way: Way) -> None:
+    engine, out, prompts = play(events, arms, way)
     for name, each in out.items():
         assert each.last.finish is not None
         expected = EXPECTED[prompts[name]][: len(each.tokens)]
@@ -276,20 +288,20 @@ SCHEDULES = given(EVENTS, st.lists(st.sampled_from(ARMS), min_size=1, max_size=6
 QUIET = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
 
 
-@pytest.mark.parametrize("make_kv", [RectangularKV, BlockKV])
+@pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=30, **QUIET)
 @SCHEDULES
-def test_any_schedule_of_joins_leaves_pauses_and_arms(make_kv, events, arms) -> None:
-    holds_for(events, arms, make_kv)
+def test_any_schedule_of_joins_leaves_pauses_and_arms(way, events, arms) -> None:
+    holds_for(events, arms, WAYS[way])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("make_kv", [RectangularKV, BlockKV])
+@pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=1_000, **QUIET)
 @SCHEDULES
-def test_a_thousand_schedules(make_kv, events, arms) -> None:
-    holds_for(events, arms, make_kv)
+def test_a_thousand_schedules(way, events, arms) -> None:
+    holds_for(events, arms, WAYS[way])
 
 
 # ----------------------------------------------------------------------------------- the check of the checker
