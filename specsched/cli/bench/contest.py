@@ -32,9 +32,11 @@ PythonOption = Annotated[
 ]
 PlotsOption = Annotated[Path | None, typer.Option("--plots", help="Draw into this folder.")]
 
+FP32, INT8 = "fp32", "int8"
+"""Names of our contenders."""
 ENVIRONMENTS = Path(".peers")
 _PROFILE_SECONDS = 8.0
-_ROWS = 8
+ROWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,10 @@ def load_contender(pool: "Pool", name: str, places: Places, say: "Progress", rat
     from specsched.engine.settings import EngineSettings
     from specsched.policy.controller import PlannedController
 
-    quantization = "int8" if name == "int8" else "none"
+    quantization = "int8" if name == INT8 else "none"
     target = replace(pool.target, dtype="float32", quantization=quantization)
     settings = EngineSettings(
-        max_rows=_ROWS, profile_seconds=_PROFILE_SECONDS, threads=places.threads, synthetic_acceptance=rates
+        max_rows=ROWS, profile_seconds=_PROFILE_SECONDS, threads=places.threads, synthetic_acceptance=rates
     )
     engine = load_engine(replace(pool, target=target), settings, lambda _costs: PlannedController(), say)
     clock = stopwatch_for(choose_device(settings.device))
@@ -105,7 +107,7 @@ def start_peer(peer: "Peer", pool: "Pool", places: Places, stack: "ExitStack", s
     return stack.enter_context(PeerProcess(peer, python, pool, work, threads=places.threads, environment=policy))
 
 
-def speeds_table(results: "Sequence[Result]", reference: str) -> "Table":
+def speeds_table(results: "Sequence[Result]", reference: str, note: str = "") -> "Table":
     """One line per class, contender and mode; `reference` names the contender whose plain tokens others are held to."""
     from specsched.modelkit.report import Table
 
@@ -126,9 +128,8 @@ def speeds_table(results: "Sequence[Result]", reference: str) -> "Table":
         for name in result.plain
         for tally in _tallies(result, name)
     ]
-    return Table(
-        "One row, tokens/s without the prompt's share (whole: with it); modes chosen on other prompts", columns, rows
-    )
+    title = "One row, tokens/s without the prompt's share (whole: with it); modes chosen on other prompts"
+    return Table(f"{title}{note}", columns, rows)
 
 
 def acceptance_table(cells: "Sequence[Acceptance]") -> "Table":

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from specsched.cli.bench.contest import ENVIRONMENTS, EnvironmentsOption, Places, PythonOption, ThreadsOption, prepare
+from specsched.cli.bench.engine import WHOLE as WHOLE_ENGINE
+from specsched.cli.bench.engine import Sizes as EngineSizes
+from specsched.cli.bench.engine import measure_engine
 from specsched.cli.bench.evaluation import measure_evaluation
 from specsched.cli.bench.identity import identical, measure_identity
-from specsched.cli.bench.plain import measure_plain
+from specsched.cli.bench.peers import measure_peers
+from specsched.cli.bench.policy import measure_policy
+from specsched.cli.bench.quantization import measure_quantization
+from specsched.cli.bench.random_target import measure_random_target
 from specsched.cli.bench.running import members, print_checks, run
 from specsched.cli.bench.service import QUICK as QUICK_SERVICE
 from specsched.cli.bench.service import WHOLE as WHOLE_SERVICE
@@ -32,9 +39,13 @@ class Sizes:
 
     identity_prompts: int = 200
     identity_tokens: int = 64
-    plain_prompts: int = 16
-    plain_tokens: int = 96
     stretch_repeats: int = 3
+    match: tuple[int, int, int] = (3, 64, 2)
+    """Of the engine and its peers: prompts a class, longest completion, repeats."""
+    engine: EngineSizes = WHOLE_ENGINE
+    loss_tokens: int = 16_384
+    compared_prompts: int = 64
+    decisions: int = 3_000
     evaluated_per_class: int = 40
     evaluated_tokens: int = 128
     measured_per_class: int = 2
@@ -44,9 +55,12 @@ class Sizes:
 QUICK = Sizes(
     identity_prompts=24,
     identity_tokens=32,
-    plain_prompts=8,
-    plain_tokens=48,
     stretch_repeats=1,
+    match=(1, 32, 1),
+    engine=EngineSizes(batches=False, acceptance_tokens=32),
+    loss_tokens=1_024,
+    compared_prompts=8,
+    decisions=300,
     evaluated_per_class=3,
     evaluated_tokens=48,
     measured_per_class=1,
@@ -60,12 +74,16 @@ def run_all(
     pool: PoolOption = None,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes: under ten minutes.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for one JSON file per benchmark.")] = Path("runs/bench"),
+    threads: ThreadsOption = 1,
+    environments: EnvironmentsOption = ENVIRONMENTS,
+    python: PythonOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for one JSON file per benchmark, and plots.")] = Path("runs/bench"),
 ) -> None:
     """Run every benchmark. Exits 1, and goes no further, where greedy tokens differ: speed would mean nothing."""
     out.mkdir(parents=True, exist_ok=True)
+    places = prepare(threads, environments, python, out)
     checks: list[Check] = []
-    for name, measure in _benchmarks(members(pool), QUICK if quick else Sizes()).items():
+    for name, measure in _benchmarks(members(pool), QUICK if quick else Sizes(), places).items():
         checks += run(name, measure, out / f"{name}.json", "specsched bench all").checks
         if not identical(checks):
             break
@@ -73,12 +91,15 @@ def run_all(
     raise typer.Exit(int(not identical(checks)))
 
 
-def _benchmarks(pool: "Pool", sizes: Sizes) -> Mapping[str, "Callable[[Progress], Report]"]:
+def _benchmarks(pool: "Pool", sizes: Sizes, places: Places) -> Mapping[str, "Callable[[Progress], Report]"]:
     """In the order of the issues; the first one guards the others."""
+    from specsched.bench.engine.tournament import Match
+    from specsched.bench.peers.process import LLAMACPP, OPENVINO
+
+    match = Match(*sizes.match)
+    compared = (sizes.loss_tokens, sizes.compared_prompts, match.max_tokens)
     return {
         "identity": partial(measure_identity, pool, sizes.identity_prompts, sizes.identity_tokens),
-        "plain": partial(measure_plain, pool, sizes.plain_prompts, sizes.plain_tokens),
-        "stretch": partial(measure_stretch, pool, 1_500, sizes.stretch_repeats),
         "evaluate": partial(
             measure_evaluation,
             pool,
@@ -86,5 +107,11 @@ def _benchmarks(pool: "Pool", sizes: Sizes) -> Mapping[str, "Callable[[Progress]
             sizes.evaluated_tokens,
             sizes.measured_per_class,
         ),
+        "engine": partial(measure_engine, pool, match, places, sizes=sizes.engine),
+        "random_target": partial(measure_random_target, pool, match, places),
+        "peers": partial(measure_peers, pool, match, places, wanted=(LLAMACPP, OPENVINO)),
+        "quantization": partial(measure_quantization, pool, None, *compared, places),
+        "stretch": partial(measure_stretch, pool, 1_500, sizes.stretch_repeats),
+        "policy": partial(measure_policy, sizes.decisions),
         "service": partial(measure_service, pool, sizes.service),
     }

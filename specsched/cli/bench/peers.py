@@ -8,6 +8,8 @@ import typer
 
 from specsched.cli.bench.contest import (
     ENVIRONMENTS,
+    FP32,
+    INT8,
     EnvironmentsOption,
     PlotsOption,
     PythonOption,
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from specsched.modelkit.report import Check, Report, Table
     from specsched.pool.manifest import Pool
 
-FP32, INT8 = "fp32", "int8"
 BARS = {"transformers": 2.0, "llamacpp": 1.2, "openvino": 1.2}
 
 
@@ -67,8 +68,10 @@ def peers(
     print_checks(report.checks)
 
 
-def measure_peers(pool: "Pool", match: "Match", places: "Places", say: "Progress") -> "Report":
-    """Measure ours and every peer that is installed, and report."""
+def measure_peers(
+    pool: "Pool", match: "Match", places: "Places", say: "Progress", wanted: "Sequence[Peer] | None" = None
+) -> "Report":
+    """Measure ours and every peer that is wanted and installed, and report; an empty report where none is."""
     from specsched.bench.engine.plots import plot_speeds
     from specsched.bench.engine.questions import questions_by_class
     from specsched.bench.engine.tournament import play_classes
@@ -76,8 +79,10 @@ def measure_peers(pool: "Pool", match: "Match", places: "Places", say: "Progress
     from specsched.modelkit.report import Report
 
     with ExitStack() as stack:
-        started = [(peer, start_peer(peer, pool, places, stack, say)) for peer in PEERS]
+        started = [(peer, start_peer(peer, pool, places, stack, say)) for peer in wanted or PEERS]
         running = {peer: process for peer, process in started if process is not None}
+        if not running:
+            return Report({}, [])
         ours = [load_contender(pool, name, places, say).contender for name in (FP32, INT8)]
         questions = questions_by_class(ours[0], pool, 2 * match.per_class, match.max_tokens)
         results = play_classes([*ours, *running.values()], questions, match, say)
