@@ -17,6 +17,7 @@ from specsched.records import (
     ChatMessage,
     ChatPrompt,
     Completion,
+    Output,
     Request,
     Sampling,
     SpeculationHint,
@@ -106,17 +107,36 @@ async def test_a_conversation_goes_through_the_chat_template(client):
     assert completion.usage.prompt_tokens > 3
 
 
-async def test_a_stream_goes_on_when_its_worker_is_killed(manifest, service, client):
-    said = []
-    async for answer in client.generate(ask(max_tokens=200)):
+async def heard(client, request, service=None, kill_at=()):
+    """Tokens and log-probabilities of a stream, whose worker is killed when so many tokens were said."""
+    tokens, logprobs, kills = [], [], list(kill_at)
+    async for answer in client.generate(request):
         if isinstance(answer, Completion):
-            assert answer.token_ids == tuple(said) == reference(manifest, 200)
-            return
-        if len(said) <= 20 < len(said) + len(answer.token_ids):
+            assert answer.token_ids == tuple(tokens)
+            return answer.token_ids, logprobs
+        tokens += answer.token_ids
+        logprobs += answer.logprobs
+        if kills and len(tokens) >= kills[0]:
+            del kills[0]
             (worker,) = children(service.pid)
             os.kill(worker, signal.SIGKILL)
-        said += answer.token_ids
     raise AssertionError("the stream ended without an account")
+
+
+async def test_a_stream_goes_on_when_its_worker_is_killed(manifest, service, client):
+    tokens, _ = await heard(client, ask(max_tokens=200), service, kill_at=[20])
+    assert tokens == reference(manifest, 200)
+
+
+async def test_a_sampled_stream_is_the_same_when_its_worker_is_killed_and_every_logprob_comes_once(service, client):
+    sampling = Sampling(temperature=0.9, top_p=0.95, seed=7)
+    request = ask(max_tokens=150, sampling=sampling, output=Output(logprobs=2))
+    tokens, logprobs = await heard(client, request)
+    again, repeated = await heard(client, request, service, kill_at=[25, 90])
+    assert again == tokens
+    assert [each.token_id for each in repeated] == [each.token_id for each in logprobs] == list(tokens)
+    expected = [each.logprob for each in logprobs]
+    assert [each.logprob for each in repeated] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.slow
