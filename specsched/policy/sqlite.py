@@ -102,7 +102,9 @@ class SqliteStore:
             database.execute(_TABLE)
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=self._wait_seconds)
+        database = sqlite3.connect(self._path, timeout=self._wait_seconds)
+        database.text_factory = bytes.decode  # damaged text raises what says so; sqlite3 itself raises no code
+        return database
 
     def _set_aside(self, why: str) -> None:
         """Keep the damaged file under another name."""

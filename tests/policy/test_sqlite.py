@@ -40,6 +40,16 @@ def test_a_locked_file_is_not_damaged(tmp_path):
     assert [file.name for file in tmp_path.iterdir() if "damaged" in file.name] == []
 
 
+def test_text_that_is_none_is_damage(tmp_path):
+    path = tmp_path / "policy.sqlite"
+    store = SqliteStore(path)
+    store.save([CELL])
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE cells SET draft_model = CAST(x'676fff' AS TEXT)")
+    assert store.load() == ()
+    assert any("damaged" in file.name for file in tmp_path.iterdir())
+
+
 def test_a_file_that_another_process_holds_ends_the_start(tmp_path):
     path = tmp_path / "policy.sqlite"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
