@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specsched.policy.alarm import Cusum
+from specsched.policy.alarm import Cusum, Unrest
 from specsched.policy.beliefs import Array, Beliefs
 from specsched.policy.contribution import Contribution
 from specsched.policy.evidence import Evidence
@@ -47,6 +47,7 @@ class HazardTable:
         self._rows: dict[str, int] = {}
         self._evidence: dict[Regime, Evidence] = {}
         self._watches: dict[tuple[Regime, int, int], Cusum] = {}
+        self._unrest: dict[tuple[Regime, int], Unrest] = {}
         self._alarms = 0
         self._quota = Quota(settings)
         self._live: OrderedDict[tuple[str, str, Regime], Contribution] = OrderedDict()
@@ -97,6 +98,7 @@ class HazardTable:
         contribution = self._contribution(regime, outcome.draft_model, request_id, probabilities)
         change = contribution.observe(outcome.accepted, outcome.rejected, outcome.rounds)
         self._of(regime).add(row, weights, change)
+        self._watch(regime, row, int(weights.argmax()), contribution)
 
     @property
     def alarms(self) -> int:
@@ -105,11 +107,15 @@ class HazardTable:
 
     def _watch(self, regime: Regime, row: int, k: int, contribution: Contribution) -> None:
         """Compare a request with what was believed of it; on an alarm most of that belief goes."""
-        settings = self._settings
+        settings, surprise = self._settings, contribution.surprise
         watch = self._watches.setdefault((regime, row, k), Cusum(settings.alarm_slack, settings.alarm_threshold))
-        if watch.observe(contribution.surprise):
-            self._alarms += 1
-            self._of(regime).scale(row, k, settings.alarm_keep)
+        unrest = self._unrest.setdefault((regime, row), Unrest(settings.alarm_slack, settings.unrest_threshold))
+        changed = {k} if watch.observe(surprise) else set()
+        if unrest.observe(surprise):
+            changed = set(range(len(self._classes)))
+        self._alarms += bool(changed)
+        for each in changed:
+            self._of(regime).scale(row, each, settings.alarm_keep)
 
     def export(self, versions: Mapping[str, str]) -> tuple[Cell, ...]:
         """Return a cell wherever there is evidence; `versions` maps drafts to the hashes of their weights."""

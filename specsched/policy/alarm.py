@@ -1,5 +1,8 @@
 """Change alarms: is what requests show no longer what is believed of their class?"""
 
+_USUAL_RATE = 0.02
+"""What is usual of squared surprises is their mean over about 50 requests."""
+
 _SPIKE = 3.0
 """A request counts for no more standard deviations than this: one odd request is no change."""
 
@@ -28,4 +31,30 @@ class Cusum:
         rings = max(self._up, self._down) > self._alarm
         if rings:
             self._up = self._down = 0.0
+        return rings
+
+
+class Unrest:
+    """A one-sided cumulative sum of squared surprises, for one draft in all classes.
+
+    Where a draft is exchanged, classes go up and down: each is seen too seldom to ring soon, and signs cancel. Squares
+    add up. They are held against what is usual, so that requests which differ more than is assumed do not ring.
+    """
+
+    __slots__ = ("_alarm", "_slack", "_up", "_usual")
+
+    def __init__(self, slack: float, alarm: float) -> None:
+        self._slack = slack
+        self._alarm = alarm
+        self._up = 0.0
+        self._usual = 1.0
+
+    def observe(self, surprise: float) -> bool:
+        """Take in a request's surprise, in standard deviations; returns whether it rings and starts anew."""
+        square = min(surprise * surprise, _SPIKE * _SPIKE)
+        self._up = max(0.0, self._up + square / self._usual - 1.0 - self._slack)
+        self._usual += _USUAL_RATE * (square - self._usual)
+        rings = self._up > self._alarm
+        if rings:
+            self._up, self._usual = 0.0, 1.0
         return rings

@@ -19,7 +19,7 @@ class PolicySettings:
     """Least and largest κ then."""
     kin_strength: float = 4.0
     """Pseudo-counts a cell that a draft's other weights leave behind."""
-    forgetting: float = 0.9995
+    forgetting: float = 0.999
     """ρ: what is left of a class's evidence after a round of that class."""
     tenant_cap: float = 100.0
     """Pseudo-counts that one tenant may have in a draft and class that others share; a request adds about ten."""
@@ -27,6 +27,8 @@ class PolicySettings:
     """Standard deviations by which requests may differ from their class, on the average, before it counts as change."""
     alarm_threshold: float = 8.0
     """Sum of what goes beyond at which the alarm rings."""
+    unrest_threshold: float = 12.0
+    """Sum of a draft's squared surprises, beyond what is usual, at which it is taken for another one."""
     alarm_keep: float = 0.1
     """Share of a draft's evidence in a class that an alarm leaves."""
     offset_limit: float = 1.5

@@ -3,7 +3,7 @@
 import numpy as np
 
 from specsched.policy.acceptance import HazardTable, Regime
-from specsched.policy.alarm import Cusum
+from specsched.policy.alarm import Cusum, Unrest
 from specsched.policy.settings import PolicySettings
 from specsched.records import ClassProbabilities, RoundRecord
 
@@ -24,6 +24,24 @@ def test_a_change_rings_soon_in_both_directions():
         assert rung <= 10
 
 
+def test_unrest_is_seldom_chance_also_where_requests_differ_more_than_assumed():
+    for width in (1.0, 1.6):
+        alarm, random = Unrest(0.5, 12.0), np.random.default_rng(2)
+        assert sum(alarm.observe(width * surprise) for surprise in random.standard_normal(20_000)) < 40
+
+
+def test_unrest_rings_soon_where_surprises_grow_in_both_directions():
+    """Signs cancel: half of the classes became easier, half harder; no sum of surprises themselves rings as soon."""
+    rung = []
+    for seed in range(20):
+        alarm, random = Unrest(0.5, 12.0), np.random.default_rng(seed)
+        for usual in random.standard_normal(100):
+            alarm.observe(usual)
+        changed = 2.5 * random.standard_normal(30)
+        rung.append(any(alarm.observe(surprise) for surprise in changed))
+    assert sum(rung) >= 17
+
+
 def play(table, random, level, requests, start=0):
     for request in range(start, start + requests):
         hazard = 1 / (1 + np.exp(-(level + 0.7 * random.standard_normal())))
@@ -37,7 +55,7 @@ def test_a_draft_that_got_worse_is_believed_to_be_worse_within_a_dozen_requests(
     found = {}
     for name, threshold in (("watched", 8.0), ("unwatched", 1e9)):
         random = np.random.default_rng(2)
-        table = HazardTable(PI.classes, PolicySettings(max_gamma=4, alarm_threshold=threshold))
+        table = HazardTable(PI.classes, PolicySettings(max_gamma=4, alarm_threshold=threshold, unrest_threshold=1e9))
         play(table, random, 1.0, 150)
         assert table.alarms <= 1
         before = table.alarms

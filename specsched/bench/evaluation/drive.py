@@ -119,9 +119,9 @@ class Drive:
     def _look_back(self, row: Row) -> None:
         """Hold drafts against a completion that did not play them, where policy and controller ask for it."""
         policy, controller = self._policy, self._controller
-        if not isinstance(policy, LearnsFromHindsight) or not isinstance(controller, Retrospective):
-            return
         request = row.request
+        if request.sampled or not isinstance(policy, LearnsFromHindsight) or not isinstance(controller, Retrospective):
+            return  # the engine looks back at greedy completions alone
         for draft in controller.rivals(row.name, row.context):
             seconds = self._costs.prefill(draft, row.behind(draft))
             controller.looked_back(row.context, seconds * self._jitter())
@@ -132,8 +132,8 @@ class Drive:
                 Hindsight(
                     row.name,
                     request.probabilities,
-                    sampled=request.sampled,
-                    coupled=not request.sampled,
+                    sampled=False,
+                    coupled=True,
                     outcome=row.hindsight(draft),
                 )
             )

@@ -42,7 +42,7 @@ class Policy(Section):
         description="Pseudo-counts with which a class takes after the others of its draft, at first.",
     )
     forgetting_factor: float = Field(
-        default=0.9995, gt=0, le=1, description="What is left of a class's evidence after a round of that class."
+        default=0.999, gt=0, le=1, description="What is left of a class's evidence after a round of that class."
     )
     unknown_acceptance_share: float = Field(
         default=0.6, gt=0, lt=1, description="First hazard of a draft that nobody has seen: high, so that it is tried."
