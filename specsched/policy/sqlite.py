@@ -1,5 +1,6 @@
 """Learned state in one SQLite file. A damaged file is set aside and said so; it never stops the service."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -79,7 +80,7 @@ class SqliteStore:
             with closing(self._connect()) as database:
                 return act(database)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            if not _is_damage(error):
+            if not _is_damage(error, self._path):
                 raise
             self._set_aside(str(error))
         with closing(self._connect()) as database:
@@ -134,10 +135,13 @@ def migrate(database: sqlite3.Connection, steps: Sequence[str]) -> None:
             database.execute(f"PRAGMA user_version={len(steps)}")
 
 
-def _is_damage(error: sqlite3.DatabaseError | UnicodeDecodeError) -> bool:
+def _is_damage(error: sqlite3.DatabaseError | UnicodeDecodeError, path: Path) -> bool:
     """Whether the file itself is bad. One that is locked, full or not ours to write is not.
 
-    A file can be so bad that the error message quotes bytes of it that are no text.
+    A file can be so bad that the error message quotes bytes of it that are no text. One that we may write and that says
+    itself that nobody may has a damaged header.
     """
     code = getattr(error, "sqlite_errorcode", 0)  # extended codes keep the primary one in their last byte
+    if code == sqlite3.SQLITE_READONLY:
+        return os.access(path, os.W_OK)
     return isinstance(error, NewerSchema | UnicodeDecodeError) or code & 0xFF in _DAMAGED

@@ -50,6 +50,18 @@ def test_text_that_is_none_is_damage(tmp_path):
     assert any("damaged" in file.name for file in tmp_path.iterdir())
 
 
+def test_a_file_that_says_itself_that_it_is_read_only_is_damaged(tmp_path):
+    path = tmp_path / "policy.sqlite"
+    SqliteStore(path).save([CELL])
+    data = bytearray(path.read_bytes())
+    data[18] = 3  # a version of the format that may only be read
+    path.write_bytes(data)
+    store = SqliteStore(path)
+    store.save([CELL])
+    assert store.load() == (CELL,)
+    assert any("damaged" in file.name for file in tmp_path.iterdir())
+
+
 def test_a_file_that_another_process_holds_ends_the_start(tmp_path):
     path = tmp_path / "policy.sqlite"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
