@@ -97,10 +97,10 @@ class LanguageModel:
         self.max_context_tokens: int = config.max_position_embeddings
         self.device: torch.device = network.device
         self.dtype: torch.dtype = network.dtype
-        lean = lean_decoder(network.eval())
-        self._decode: Decoder = lean or TransformersDecoder(network)
-        self._windows = _sliding_windows(config)
         self.kv = make_kv(config.num_hidden_layers, max_rows)
+        lean = None if self.kv.in_place else lean_decoder(network.eval())
+        self._decode: Decoder = lean or TransformersDecoder(network.eval())
+        self._windows = _sliding_windows(config)
 
     def memory_bytes(self) -> int:
         """Bytes of the weights."""

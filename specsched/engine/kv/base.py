@@ -158,6 +158,9 @@ class StoredLayer(CacheLayerMixin, ABC):
 class RaggedKV(Cache, ABC):
     """Keys and values of all rows of one model. Open rows have the indices 0 … n - 1."""
 
+    in_place = False
+    """Whether attention may be handed the whole storage, with a block mask that says what it sees."""
+
     def __init__(self, layers: Sequence[StoredLayer], max_rows: int) -> None:
         super().__init__(layers=[*layers])
         self._max_rows = max_rows
