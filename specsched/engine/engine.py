@@ -104,7 +104,6 @@ class Engine:
         )
         self._roster.waiting[job.request_id] = Waiting(job, deliver, self._clock())
 
-    @torch.inference_mode()  # freeing a row may move another one's KV
     @torch.inference_mode()  # another row moves into its place
     def cancel(self, request_id: str) -> None:
         """Free the row now and deliver its last chunk."""
