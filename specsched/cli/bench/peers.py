@@ -47,6 +47,9 @@ def peers(
     environments: EnvironmentsOption = ENVIRONMENTS,
     python: PythonOption = None,
     *,
+    peer: Annotated[
+        list[str] | None, typer.Option("--peer", help="Name of a peer; all of them if none is named.")
+    ] = None,
     how: Annotated[bool, typer.Option("--how", help="Print the commands that make the environments, and end.")] = False,
     json_file: FileOption = None,
     plots: PlotsOption = None,
@@ -63,23 +66,34 @@ def peers(
     if how:
         console.print("\n".join(instructions(environments)), highlight=False, markup=False, soft_wrap=True)
         return
-    measure = partial(measure_peers, members(pool), Match(per_class, max_tokens, repeats), places)
+    match = Match(per_class, max_tokens, repeats)
+    measure = partial(measure_peers, members(pool), match, places, wanted=_named(peer))
     report = run("peers", measure, json_file, "specsched bench peers")
     print_checks(report.checks)
 
 
+def _named(names: "Sequence[str] | None") -> "Sequence[Peer]":
+    from specsched.bench.peers.process import PEERS
+    from specsched.errors import SetupError
+
+    known = {peer.name: peer for peer in PEERS}
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        raise SetupError(f"--peer {unknown[0]!r}: give one of {', '.join(known)}")
+    return [known[name] for name in names or known]
+
+
 def measure_peers(
-    pool: "Pool", match: "Match", places: "Places", say: "Progress", wanted: "Sequence[Peer] | None" = None
+    pool: "Pool", match: "Match", places: "Places", say: "Progress", wanted: "Sequence[Peer]"
 ) -> "Report":
     """Measure ours and every peer that is wanted and installed, and report; an empty report where none is."""
     from specsched.bench.engine.plots import plot_speeds
     from specsched.bench.engine.questions import questions_by_class
     from specsched.bench.engine.tournament import play_classes
-    from specsched.bench.peers.process import PEERS
     from specsched.modelkit.report import Report
 
     with ExitStack() as stack:
-        started = [(peer, start_peer(peer, pool, places, stack, say)) for peer in wanted or PEERS]
+        started = [(peer, start_peer(peer, pool, places, stack, say)) for peer in wanted]
         running = {peer: process for peer, process in started if process is not None}
         if not running:
             return Report({}, [])

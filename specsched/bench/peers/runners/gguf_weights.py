@@ -30,9 +30,8 @@ def write_gguf(folder: Path, file: Path, *, quantized: bool) -> frozenset[int]:
     writer = gguf.GGUFWriter(file, "llama")
     _describe(writer, config)
     for name, tensor in _read(folder / "model.safetensors"):
-        data, kind = _laid_out(name, tensor, config), gguf.GGMLQuantizationType.F32
-        if quantized and data.ndim == 2:
-            kind = gguf.GGMLQuantizationType.Q8_0
+        data = _laid_out(name, tensor, config)
+        kind = _kind(data) if quantized else gguf.GGMLQuantizationType.F32
         writer.add_tensor(_renamed(name), gguf.quants.quantize(data, kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -40,6 +39,13 @@ def write_gguf(folder: Path, file: Path, *, quantized: bool) -> frozenset[int]:
     writer.close()
     eos = config["eos_token_id"]
     return frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
+
+
+def _kind(data: np.ndarray[Any, Any]) -> gguf.GGMLQuantizationType:
+    """Q8_0 has blocks of 32 numbers; rows that do not end with one are F16, as llama.cpp's own quantizer does it."""
+    if data.ndim != 2:
+        return gguf.GGMLQuantizationType.F32
+    return gguf.GGMLQuantizationType.F16 if data.shape[1] % 32 else gguf.GGMLQuantizationType.Q8_0
 
 
 def _describe(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
