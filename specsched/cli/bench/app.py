@@ -2,7 +2,19 @@
 
 import typer
 
-from specsched.cli.bench import engine, everything, gpu, identity, peers, plain, policy, quantization, service, stretch
+from specsched.cli.bench import (
+    engine,
+    everything,
+    gpu,
+    identity,
+    peers,
+    plain,
+    policy,
+    quantization,
+    rounds,
+    service,
+    stretch,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Measure.")
 app.command()(identity.identity)
@@ -11,6 +23,7 @@ app.command()(engine.engine)
 app.command()(peers.peers)
 app.command()(quantization.quantization)
 app.command()(stretch.stretch)
+app.command("round")(rounds.rounds)
 app.command()(policy.policy)
 app.command()(gpu.gpu)
 app.command()(service.service)
