@@ -60,7 +60,7 @@ def _record(pool: Pool, classifier: Classifier, job: RecordJob, folder: Folder, 
         SetupError: a model or prompts that cannot be used; a recording of another kind stands there.
     """
     say("loading", 0, 1)
-    specs = [spec for spec in pool.drafts if spec.kind != "none"]
+    specs = [spec for spec in pool.drafts if spec.kind != "none" and spec.single]
     versions = tuple(verify_weights(spec).sha256 if spec.path else "" for spec in (pool.target, *specs))
     assert pool.target.path is not None, "targets have a path"
     target = load_language_model(pool.target.path)

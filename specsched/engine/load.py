@@ -177,9 +177,10 @@ def _load_draft(spec: ModelSpec, pool: Pool, settings: EngineSettings, vocab_siz
         network, spec.id, max_rows=settings.max_rows, vocab_size=vocab_size, make_kv=_sized(make_kv, settings, device)
     )
     proposer = style.proposer(spec.id, model, spec.stop_below_share)
-    if spec.copy_match_tokens:
-        proposer = CompositeProposer(spec.id, [NgramProposer(spec.id, spec.copy_match_tokens), proposer])
-    return LoadedDraft(_model_info(spec, "model", model, weights), proposer)
+    if not spec.copy_match_tokens:
+        return LoadedDraft(_model_info(spec, "model", model, weights), proposer)
+    composite = CompositeProposer(spec.id, [NgramProposer(spec.id, spec.copy_match_tokens), proposer])
+    return LoadedDraft(_model_info(spec, "composite", model, weights), composite)
 
 
 def _choose(settings: EngineSettings, device: torch.device) -> tuple[MakeKV, Style]:
@@ -216,7 +217,7 @@ def _info_on_disk(spec: ModelSpec, weights: Weights) -> ModelInfo:
     """Describe a draft that is not loaded."""
     return ModelInfo(
         id=spec.id,
-        kind="model",
+        kind="composite" if spec.copy_match_tokens else "model",
         parameters=weights.parameters,
         memory_bytes=needed_bytes(spec, weights, kv_tokens=0),
         dtype=spec.dtype,

@@ -65,7 +65,7 @@ def evaluate_pool(pool: Pool, job: EvaluationJob, say: Say = lambda _: None) -> 
     costs = round_costs(engine.describe().costs)
     assert pool.target.path is not None, "targets have a path"
     target = load_language_model(pool.target.path)
-    drafts = {spec.id: _draft(spec.path) for spec in pool.drafts if spec.kind != "none"}
+    drafts = {spec.id: _draft(spec.path) for spec in pool.drafts if spec.kind != "none" and spec.single}
     longest = min(job.max_prompt_tokens, target.context_tokens - job.max_new_tokens)
     prompts = load_prompts(job.prompts, job.split)
     drawn = draw_samples(target, prompts, job.per_class, (0.0,), max_prompt_tokens=longest, seed=job.seed)

@@ -32,6 +32,11 @@ class ModelSpec:
     stop_below_share: float = 0.0
     """Drafts: nothing more is drafted once the draft itself gives less to all of it standing; 0 never stops."""
 
+    @property
+    def single(self) -> bool:
+        """Whether one proposer drafts all that it is asked for: what teacher forcing can measure."""
+        return not self.copy_match_tokens and not self.stop_below_share
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:

@@ -12,7 +12,7 @@ class ModelInfo:
 
     id: str
     kind: str
-    """target · model · ngram · none"""
+    """target · model · composite · ngram · none"""
     parameters: int = 0
     memory_bytes: int = 0
     dtype: str = ""

@@ -564,7 +564,7 @@ class ModelInfo(_message.Message):
     id: _builtins.str
     """Its id in the manifest."""
     kind: _builtins.str
-    """target, model, ngram or none."""
+    """target, model, composite, ngram or none."""
     parameters: _builtins.int
     """Number of weights."""
     memory_bytes: _builtins.int

@@ -127,9 +127,4 @@ def test_a_draft_may_copy_first_and_stop_when_unsure_as_the_manifest_says(tmp_pa
     run(engine, [job(repeated, request_id="copied", max_tokens=8), job(unheard, request_id="drafted", max_tokens=8)])
     first = {name: records[0].gamma for name, records in controller.observed.items()}
     assert first == {"copied": 6, "drafted": 1}
-    with pytest.raises(PoolError, match=r"needs workers\.rounds: host"):
-        load_engine(
-            load_pool(manifest),
-            EngineSettings(profile_seconds=0, kv_storage="blocks", rounds="buffered"),
-            lambda _costs: controller,
-        )
+    assert {draft.id: draft.kind for draft in engine.describe().drafts}["draft"] == "composite"

@@ -14,6 +14,8 @@ Clock = Callable[[], float]
 
 GAMMAS = (2, 4, 6)
 LOOKUPS = (2, 4, 8)
+COMPOSITES = (4, 8, 16)
+"""Where a text repeats itself it goes on for long, and elsewhere a composite may stop by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,4 +112,5 @@ def plan_of(mode: Mode) -> Plan:
 def _modes(draft: str, kind: str) -> list[Mode]:
     if kind == "ngram":
         return [Mode("lookup", draft, gamma) for gamma in LOOKUPS]
-    return [Mode("draft", draft, gamma) for gamma in GAMMAS] if kind == "model" else []
+    gammas = {"model": GAMMAS, "composite": COMPOSITES}
+    return [Mode("draft", draft, gamma) for gamma in gammas.get(kind, ())]

@@ -36,11 +36,7 @@ class Style(Protocol):
         ...
 
     def proposer(self, draft_id: str, model: LanguageModel, stop_below: float = 0.0) -> Proposer:
-        """Let a model draft; how unsure it may become is explained in `Drawing`.
-
-        Raises:
-            PoolError: it cannot stop before its γ here.
-        """
+        """Let a model draft, no further than it is sure of where the rounds can tell (`Drawing`)."""
         ...
 
     def rounds(self, target: LanguageModel, proposers: Mapping[str, Proposer], told: Told) -> Rounds:
@@ -71,9 +67,8 @@ class DeviceStyle:
         self._make_graphs = make_graphs
 
     def proposer(self, draft_id: str, model: LanguageModel, stop_below: float = 0.0) -> Proposer:
-        """Let a model draft. To stop early the host would have to wait for every token."""
-        if stop_below:
-            raise PoolError(f"{draft_id}: stop_below_share needs workers.rounds: host")
+        """Let a model draft, all of its γ: to stop before, the host would have to wait for every token."""
+        del stop_below
         return DeviceDraftProposer(draft_id, self._forward(model))
 
     def rounds(self, target: LanguageModel, proposers: Mapping[str, Proposer], told: Told) -> Rounds:
