@@ -35,17 +35,17 @@ def security_of(config: Config) -> Security:
     section, guard, rotations = config.server, None, []
     certificates = certificates_of(section)
     if certificates is not None:
-        rotations.append(Rotation("server certificate", certificates.files.all, certificates.reload))
+        rotations.append(Rotation("server.tls_certificate_file", certificates.files.all, certificates.read))
     if section.tokens_file is not None:
         guard = _guard(section.tokens_file)
-        rotations.append(Rotation("tokens", (section.tokens_file,), guard.reload))
+        rotations.append(Rotation("server.tokens_file", (section.tokens_file,), guard.read))
     for field, address in (("server.address", section.address), ("admin.address", config.admin.address)):
         if address is not None and not section.insecure:
             _check_exposure(field, address, encrypted=certificates is not None, guarded=guard is not None)
     files = _files(config.workers)
     shown = None if files is None else ChannelCertificates(files)
     if shown is not None:
-        rotations.append(Rotation("worker certificate", shown.files.all, shown.reload))
+        rotations.append(Rotation("workers.tls_certificate_file", shown.files.all, shown.read))
     return Security(guard, certificates, tuple(rotations), shown)
 
 

@@ -102,7 +102,9 @@ async def _serve(config: Config, origin: "Source") -> None:
         pool = load_pool(manifest)
         tracer = await stack.enter_async_context(otlp_tracer(config.telemetry, pool.target.id, sinks, registry))
         scheduler = make_scheduler(config, manifest, dispatcher, registry, Fanout([live, files]), tracer, capture)
-        reloader = Reloader(origin, config, live_parts(scheduler, pool, config), configs.reloaded)
+        reloader = Reloader(
+            origin, config, live_parts(scheduler, pool, config), configs.reloaded, beside=security.rotations
+        )
         admin = AdminServicer(reloader, Control(scheduler, [draft.id for draft in pool.drafts]))
         beside = _operators_server(config, security, {ADMIN: admin, TELEMETRY: TelemetryServicer(live)}, calls.ended)
         await scheduler.steering.switch()  # what the configuration disables stands before a worker is ready

@@ -7,9 +7,10 @@ when all of them could does each put it in force, without a pause between. A bad
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 import structlog
 
@@ -32,6 +33,21 @@ Part = Callable[[Config], Commit]
 Called on a thread with the configuration that is wanted; checks it against what runs, builds what it needs and returns
 what puts it in force. Raises ConfigError with every violation; then, or when another part raises, nothing happens.
 """
+
+
+class Beside(Protocol):
+    """Files that the configuration only names, certificates for example; they are read again together with it."""
+
+    field: str
+    """That names them."""
+
+    def prepare(self) -> Commit | None:
+        """Read them again and return what puts them in force; None where they are as they were read.
+
+        Raises:
+            ConfigError: they cannot be used.
+        """
+        ...
 
 
 class Result(StrEnum):
@@ -65,6 +81,17 @@ class Kept:
     """Monotonic seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """All that was read and checked."""
+
+    config: Config
+    changes: tuple[Change, ...]
+    commits: Sequence[Commit]
+    renewed: Mapping[str, Commit]
+    """By field."""
+
+
 class Reloader:
     """Owns the configuration in force. Belongs to one event loop; one reload at a time."""
 
@@ -75,6 +102,7 @@ class Reloader:
         parts: Sequence[Part],
         observe: ReloadObserver = lambda _result, _sha: None,
         clock: Callable[[], float] = time.monotonic,
+        beside: Sequence[Beside] = (),
     ) -> None:
         """Begin with what the service was started with.
 
@@ -84,8 +112,10 @@ class Reloader:
             parts: Of the service.
             observe: Told of every reload.
             clock: Monotonic seconds.
+            beside: Files that are read again with the configuration.
         """
         self._source = source
+        self._beside = tuple(beside)
         self._parts = tuple(parts)
         self._observe = observe
         self._clock = clock
@@ -122,21 +152,28 @@ class Reloader:
     async def _take(self, read: Callable[[], Config], origin: Origin, *, validate_only: bool) -> tuple[Change, ...]:
         async with self._lock:
             try:
-                config, found, commits = await asyncio.to_thread(self._prepared, read)
+                prepared = await asyncio.to_thread(self._prepared, read)
             except ConfigError as error:
                 log.warning("config_refused", origin=origin.value, validate_only=validate_only, error=str(error))
                 self._tell(Result.REFUSED, validate_only=validate_only)
                 raise
+            found = (*prepared.changes, *map(_exchanged, prepared.renewed))
             if not validate_only and found:
-                for commit in commits:
-                    commit()
-                self._kept.append(Kept(config, origin, self._clock()))
+                self._put_in_force(prepared, origin)
                 fields = [change.field for change in found]
-                log.info("config_in_force", origin=origin.value, config_sha=config.sha, changed=fields)
+                log.info("config_in_force", origin=origin.value, config_sha=self.config.sha, changed=fields)
             self._tell(Result.APPLIED if found else Result.UNCHANGED, validate_only=validate_only)
             return found
 
-    def _prepared(self, read: Callable[[], Config]) -> tuple[Config, tuple[Change, ...], list[Commit]]:
+    def _put_in_force(self, prepared: "_Prepared", origin: Origin) -> None:
+        for renew in prepared.renewed.values():
+            renew()
+        if prepared.changes:
+            for commit in prepared.commits:
+                commit()
+            self._kept.append(Kept(prepared.config, origin, self._clock()))
+
+    def _prepared(self, read: Callable[[], Config]) -> "_Prepared":
         """Read, compare, and have every part check and build; one error tells all that is wrong."""
         config = read()
         found = changes(self.config, config)
@@ -147,9 +184,16 @@ class Reloader:
                 commits.append(part(config))
             except ConfigError as error:
                 violations += error.violations or [Violation("", str(error))]
+        renewed = {}
+        for each in self._beside:
+            try:
+                if (renew := each.prepare()) is not None:
+                    renewed[each.field] = renew
+            except ConfigError as error:
+                violations.append(Violation(each.field, str(error)))
         if violations:
             raise refusal(violations)
-        return config, found, commits
+        return _Prepared(config, found, commits, renewed)
 
     def _earlier(self, sha: str | None) -> Config:
         for kept in self.history[1:]:
@@ -164,6 +208,10 @@ class Reloader:
     def _tell(self, result: Result, *, validate_only: bool) -> None:
         if not validate_only:
             self._observe(result, self.config.sha)
+
+
+def _exchanged(field: str) -> Change:
+    return Change(field, before="as it was read", after="read again")
 
 
 def refusal(violations: Sequence[Violation]) -> ConfigError:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -37,18 +38,11 @@ class TokenGuard:
         self._load = load
         self._credentials = tuple(load())
 
-    def reload(self, *, validate_only: bool = False) -> None:
-        """Read the tokens again.
+    def read(self) -> Callable[[], None]:
+        """Read the tokens again, and return what puts them in force; raises ConfigError."""
+        return partial(self._adopt, tuple(self._load()))
 
-        Args:
-            validate_only: Whether to leave those in force as they are.
-
-        Raises:
-            ConfigError: they cannot be read; those in force stay.
-        """
-        fresh = tuple(self._load())
-        if validate_only:
-            return
+    def _adopt(self, fresh: tuple[Credential, ...]) -> None:
         self._credentials = fresh
         log.info("tokens_loaded", tokens=len(fresh))
 

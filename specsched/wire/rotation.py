@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -13,37 +14,48 @@ log = structlog.get_logger()
 
 _LOOK_SECONDS = 1.0
 
+Stamps = tuple[tuple[int, int, int] | None, ...]
+
 
 class Rotation:
     """Reads files again when they change. What cannot be read changes nothing, and is said once."""
 
-    def __init__(self, what: str, files: Sequence[Path], reload: Callable[[], None]) -> None:
+    def __init__(self, field: str, files: Sequence[Path], read: Callable[[], Callable[[], None]]) -> None:
         """Follow files as they stand now.
 
         Args:
-            what: For the log.
+            field: Of the configuration, that names them.
             files: That are read; links are followed, so that a folder may be swapped as Kubernetes does.
-            reload: Reads them; raises ConfigError and changes nothing then.
+            read: Reads them, and returns what puts them in force; raises ConfigError.
         """
-        self._what = what
+        self.field = field
         self._files = tuple(files)
-        self._reload = reload
+        self._read = read
         self._seen = self._stamps()
 
     def look(self) -> None:
         """Read them again if any of them is another one than at the last look."""
         stamps = self._stamps()
-        if stamps == self._seen:
-            return
-        self._seen = stamps
         try:
-            self._reload()
+            commit = self.prepare()
         except ConfigError as error:
-            log.error("rotation_failed", what=self._what, error=str(error))  # noqa: TRY400 - one line says it
+            self._seen = stamps
+            log.error("rotation_failed", field=self.field, error=str(error))  # noqa: TRY400 - one line says it
         else:
-            log.info("rotated", what=self._what)
+            if commit is not None:
+                commit()
 
-    def _stamps(self) -> tuple[tuple[int, int, int] | None, ...]:
+    def prepare(self) -> Callable[[], None] | None:
+        """Read them, if any is another one, without putting them in force; raises ConfigError."""
+        stamps = self._stamps()
+        return None if stamps == self._seen else partial(self._put_in_force, self._read(), stamps)
+
+    def _put_in_force(self, commit: Callable[[], None], stamps: Stamps) -> None:
+        commit()
+        self._seen = stamps
+        log.info("rotated", field=self.field)
+
+    def _stamps(self) -> Stamps:
         return tuple(map(_stamp, self._files))
 
 

@@ -1,8 +1,9 @@
 """TLS: certificates from files, checked before they are used, exchanged while streams run."""
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,9 @@ class ServerCertificates:
         self.files = files
         self._current = _server_configuration(files)
 
-    def reload(self) -> None:
-        """Read the files again; raises ConfigError, and then what is in force stays."""
-        self._current = _server_configuration(self.files)
+    def read(self) -> Callable[[], None]:
+        """Read the files again, and return what puts them in force; raises ConfigError."""
+        return partial(setattr, self, "_current", _server_configuration(self.files))
 
     def credentials(self) -> grpc.ServerCredentials:
         """Return credentials that ask for the certificate at each handshake."""
@@ -54,9 +55,9 @@ class ChannelCertificates:
         self.files = files
         self._current = _channel_credentials(files)
 
-    def reload(self) -> None:
-        """Read the files again; raises ConfigError, and then what is in force stays."""
-        self._current = _channel_credentials(self.files)
+    def read(self) -> Callable[[], None]:
+        """Read the files again, and return what puts them in force; raises ConfigError."""
+        return partial(setattr, self, "_current", _channel_credentials(self.files))
 
     def __call__(self) -> grpc.ChannelCredentials:
         """Return the credentials: the same object until the files were read again."""

@@ -54,7 +54,9 @@ async def run_worker(
     servicer = WorkerServicer(thread, partial(server.set_serving, serving=False))
     server.add(worker_pb2.DESCRIPTOR.services_by_name["WorkerService"], servicer)
     await server.start()
-    rotations = [] if certificates is None else [Rotation("certificate", certificates.files.all, certificates.reload)]
+    rotations = []
+    if certificates is not None:
+        rotations.append(Rotation("workers.tls_certificate_file", certificates.files.all, certificates.read))
     try:
         async with rotating(rotations):
             await _serve(server, thread, stop, drain_seconds)

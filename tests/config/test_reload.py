@@ -8,6 +8,7 @@ from specsched.config.load import Source
 from specsched.config.reload import KEPT, Reloader, Result
 from specsched.config.watch import contents
 from specsched.errors import ConfigError, Violation
+from specsched.wire.rotation import Rotation
 
 
 class Service:
@@ -50,6 +51,32 @@ async def test_a_new_file_is_put_in_force_and_told(service):
     assert (change.field, change.before, change.after) == ("policy.gamma", "1", "2")
     assert service.in_force == [2]
     assert service.told == [(Result.APPLIED, service.source.read().sha)]
+
+
+async def test_files_beside_the_configuration_are_read_again_with_it(service, tmp_path):
+    tokens, read = tmp_path / "tokens.yaml", []
+
+    def take():
+        if not (text := tokens.read_text()):
+            raise ConfigError("no tokens")
+        return lambda: read.append(text)
+
+    tokens.write_text("one")
+    reloader = Reloader(
+        service.source, service.reloader.config, (), beside=[Rotation("server.tokens_file", [tokens], take)]
+    )
+    assert await reloader.reload() == ()
+    tokens.write_text("second")
+    assert [change.field for change in await reloader.reload(validate_only=True)] == ["server.tokens_file"]
+    assert read == []
+    assert [change.field for change in await reloader.reload()] == ["server.tokens_file"]
+    assert await reloader.reload() == ()
+    tokens.write_text("")
+    with pytest.raises(ConfigError) as caught:
+        await reloader.reload("policy: {gamma: 2}")
+    assert [violation.field for violation in caught.value.violations] == ["server.tokens_file"]
+    assert read == ["second"]
+    assert len(reloader.history) == 1
 
 
 async def test_an_unchanged_file_changes_nothing(service):

@@ -84,7 +84,7 @@ async def test_a_stream_outlives_its_token_and_others_cannot_touch_it(tmp_path):
             grpc.StatusCode.UNAUTHENTICATED
         )
         known.pop(0)
-        guard.reload()
+        guard.read()()
         late = stub.Generate(request("late"), metadata=by("a"))
         assert (await code_of(late)).code() is grpc.StatusCode.UNAUTHENTICATED
         dispatcher.gate.set()

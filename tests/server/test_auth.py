@@ -87,12 +87,12 @@ def test_a_reload_swaps_all_or_nothing():
     guard = TokenGuard(load)
     known[:] = []
     with pytest.raises(ConfigError):
-        guard.reload()
+        guard.read()
     assert admit(guard, GENERATE, bearer("old")).name == "old"
     known[:] = [credential("new", Role.GENERATE)]
-    guard.reload(validate_only=True)
+    put_in_force = guard.read()
     assert admit(guard, GENERATE, bearer("old")).name == "old"
-    guard.reload()
+    put_in_force()
     assert admit(guard, GENERATE, bearer("new")).name == "new"
     with pytest.raises(Unauthenticated):
         admit(guard, GENERATE, bearer("old"))

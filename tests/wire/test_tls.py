@@ -50,7 +50,7 @@ async def refused(address, credentials):
 async def test_streams_go_on_while_new_connections_see_the_new_certificate(tmp_path, authority, files):
     files = TlsFiles(files.certificate, files.key)
     certificates, successor = ServerCertificates(files), trustme.CA()
-    rotation = Rotation("server certificate", files.all, certificates.reload)
+    rotation = Rotation("server.tls_certificate_file", files.all, certificates.read)
     server = await served(certificates)
     async with open_channel(server.address, trusting(authority), OWN) as channel:
         stream = aiter(health(channel).Watch(WATCH))
@@ -67,7 +67,7 @@ async def test_streams_go_on_while_new_connections_see_the_new_certificate(tmp_p
 
 async def test_a_broken_new_certificate_changes_nothing_and_is_said_once(tmp_path, authority, files):
     certificates = ServerCertificates(TlsFiles(files.certificate, files.key))
-    rotation = Rotation("server certificate", files.all, certificates.reload)
+    rotation = Rotation("server.tls_certificate_file", files.all, certificates.read)
     server = await served(certificates)
     files.certificate.write_text("no certificate")
     with capture_logs() as lines:

@@ -61,7 +61,7 @@ async def test_a_certificate_that_is_exchanged_is_shown_from_then_on_and_streams
             said = len((await anext(chunks)).token_ids)
             before = dispatcher._connections[0]._channel
             issue(tmp_path, "scheduler", nodes, "scheduler")
-            shown.reload()
+            shown.read()()
             while dispatcher._connections[0]._channel is before:
                 await asyncio.sleep(0.02)
             said += sum([len(chunk.token_ids) async for chunk in chunks])
