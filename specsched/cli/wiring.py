@@ -207,6 +207,7 @@ def _choices(section: PolicySection) -> Choices:
             unknown_mean=section.unknown_acceptance_share,
             tenant_cap=section.tenant_evidence_counts,
             alarm_threshold=section.alarm_threshold_deviations,
+            hindsight_share=section.hindsight_share,
             watchdog_ratio=section.watchdog_factor,
             exploration_share=section.max_exploration_share,
             exploration_burst=float(section.exploration_burst_decisions),

@@ -13,6 +13,7 @@ from specsched.engine.admission import check_job
 from specsched.engine.base import Deliver
 from specsched.engine.drafts import Drafts
 from specsched.engine.finish import Ending, cut
+from specsched.engine.hindsight import look_back
 from specsched.engine.kv.prefix import PrefixCache
 from specsched.engine.law import History
 from specsched.engine.logprobs import token_logprobs
@@ -27,7 +28,7 @@ from specsched.engine.synthetic import last_word
 from specsched.engine.verify import Verdict, verify
 from specsched.errors import DuplicateRequest
 from specsched.policy.base import Arm, Guarded, RoundController
-from specsched.records import NO_DRAFT, Chunk, FinishReason, Job, RoundRecord, WorkerInfo, WorkerLoad
+from specsched.records import NO_DRAFT, Chunk, Counterfactual, FinishReason, Job, RoundRecord, WorkerInfo, WorkerLoad
 
 PLAIN = Arm(NO_DRAFT, 0)
 
@@ -217,7 +218,11 @@ class Engine:
         if finish is None:
             row.deliver(chunk)
         else:
-            self._end(row, chunk)
+            self._end(row, replace(chunk, hindsight=self._look_back(row)))
+
+    def _look_back(self, row: Row) -> tuple[Counterfactual, ...]:
+        usable = {name: proposer for name, proposer in self._proposers.items() if name not in self._disabled}
+        return look_back(row, self._controller, usable, self._clock)
 
     def _out_of_time(self, row: Row) -> FinishReason | None:
         limit = row.job.time_limit_seconds

@@ -92,8 +92,9 @@ class HazardTable:
         So nothing is counted twice, however often an outcome is reported. A request that plays the draft afterwards
         adds to what it said.
         """
-        if not outcome.rounds or (request_id, outcome.draft_model, regime) in self._live:
-            return
+        known = (request_id, outcome.draft_model, regime) in self._live
+        if not outcome.rounds or known or len(outcome.accepted) != self._settings.max_gamma:
+            return  # another depth: it was begun under other settings
         weights, row = self._weights(probabilities), self._row(outcome.draft_model)
         contribution = self._contribution(regime, outcome.draft_model, request_id, probabilities)
         change = contribution.observe(outcome.accepted, outcome.rejected, outcome.rounds)

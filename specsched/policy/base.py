@@ -116,7 +116,7 @@ class Retrospective(Protocol):
         """Drafts that should take in a request's whole text and say what they would have brought; before its `end`."""
         ...
 
-    def looked_back(self, context_tokens: int, seconds: float) -> None:
+    def looked_back(self, request_id: str, context_tokens: int, seconds: float) -> None:
         """Account for the time that this took, before its `end`."""
         ...
 

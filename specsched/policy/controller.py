@@ -127,7 +127,7 @@ class AdaptiveController:
         covered = max(0.0, self._guard.credit) / rows * self._costs.plain(rows, context_tokens)
         return self._rivals.chosen(member.plan.candidates, member.started, context_tokens, self._costs, covered)
 
-    def looked_back(self, context_tokens: int, seconds: float) -> None:
+    def looked_back(self, request_id: str, context_tokens: int, seconds: float) -> None:  # noqa: ARG002 - the port's
         """Take the time from the account, and from the guard's: rows may have waited for it."""
         rows = len(self._members)
         self._rivals.spend(seconds)

@@ -7,6 +7,7 @@ is certain (n-gram) and tokens are coupled, w_i is whether it names the token.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from specsched.records import Counterfactual
 
@@ -29,3 +30,19 @@ def counterfactual(draft_model: str, weights: Sequence[float], positions: int) -
             if survival == 0.0:
                 break
     return Counterfactual(draft_model, float(starts), tuple(accepted), tuple(rejected))
+
+
+def outcome_of(draft_model: str, stands: Sequence[int], positions: int) -> Counterfactual:
+    """Sum up how many of `positions` drafted tokens would have stood, by the place that a round was begun at."""
+    reached = [sum(stand >= j for stand in stands) for j in range(positions + 1)]  # that saw position j + 1
+    rejected = [float(before - after) for before, after in pairwise(reached)]
+    return Counterfactual(draft_model, float(len(stands)), tuple(map(float, reached[1:])), tuple(rejected))
+
+
+def runs(named: Sequence[bool], positions: int) -> list[int]:
+    """How many tokens in a row a draft names, by the place it begins at, `positions` at most."""
+    found, run = [0] * len(named), 0
+    for place in reversed(range(len(named))):
+        run = min(run + 1, positions) if named[place] else 0
+        found[place] = run
+    return found[: max(0, len(named) - positions + 1)]

@@ -7,7 +7,7 @@ be told nothing. While two settings are in force each controller sees its own ro
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from specsched.policy.base import Arm, Guarded, Heir, RoundController, RowView
+from specsched.policy.base import Arm, Guarded, Heir, Retrospective, RoundController, RowView
 from specsched.records import Plan, RoundRecord
 
 MakeController = Callable[[str], RoundController]
@@ -62,6 +62,18 @@ class Succession:
     def observe(self, request_id: str, round_record: RoundRecord) -> None:
         """Learn from the row's round."""
         self._of_row[request_id].controller.observe(request_id, round_record)
+
+    def rivals(self, request_id: str, context_tokens: int) -> tuple[str, ...]:
+        """Ask the row's controller."""
+        reign = self._of_row.get(request_id)
+        asked = reign.controller if reign else None
+        return asked.rivals(request_id, context_tokens) if isinstance(asked, Retrospective) else ()
+
+    def looked_back(self, request_id: str, context_tokens: int, seconds: float) -> None:
+        """Tell the row's controller."""
+        told = self._of_row[request_id].controller
+        if isinstance(told, Retrospective):
+            told.looked_back(request_id, context_tokens, seconds)
 
     def end(self, request_id: str) -> None:
         """Forget a row, and settings that nobody follows any more."""

@@ -70,5 +70,7 @@ class Chunk:
     """Prompt tokens whose KV was reused."""
     failure: str = ""
     """Why the row had to be given up. Stays inside the worker: others see `JobFailed`."""
+    hindsight: tuple[Counterfactual, ...] = ()
+    """With the last one: what drafts would have brought that the request did not play."""
     worker_id: str = ""
     """Who sent it; the dispatcher says so."""

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from specsched.policy.base import Observation
+from specsched.policy.base import Hindsight, Observation
 from specsched.policy.cost import CostModel
 from specsched.records import (
     CapturedCompletion,
     Completion,
+    Counterfactual,
     Decision,
     DecisionRecord,
     Job,
@@ -59,6 +60,16 @@ class Case:
             coupled=self.request.sampling.coupled,
             round=record,
             tenant=self.request.tenant,
+        )
+
+    def hindsight(self, outcome: Counterfactual) -> Hindsight:
+        """Return what the policy learns of a draft that was not played."""
+        return Hindsight(
+            request_id=self.request.request_id,
+            class_probabilities=self.decision.class_probabilities,
+            sampled=not self.request.sampling.greedy,
+            coupled=self.request.sampling.coupled,
+            outcome=outcome,
         )
 
     def plain_seconds(self, rows: int, completion_tokens: int) -> float | None:

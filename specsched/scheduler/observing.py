@@ -1,7 +1,9 @@
 """The sentence's last verb: what a request's rounds did goes to its account, policy, meter and logbook."""
 
-from specsched.policy.base import Policy
-from specsched.records import CapturedCompletion, Completion, RoundRecord, TextChunk
+from collections.abc import Sequence
+
+from specsched.policy.base import LearnsFromHindsight, Policy
+from specsched.records import CapturedCompletion, Completion, Counterfactual, RoundRecord, TextChunk
 from specsched.scheduler.account import Account
 from specsched.scheduler.case import Case
 from specsched.scheduler.logbook import Logbook
@@ -50,6 +52,12 @@ class Observer:
             committed_tokens=committed,
             plain_seconds=plain_seconds,
         )
+
+    def look_back(self, case: Case, hindsight: Sequence[Counterfactual]) -> None:
+        """Take in what drafts would have brought that a request did not play."""
+        if isinstance(self._policy, LearnsFromHindsight):
+            for outcome in hindsight:
+                self._policy.look_back(case.hindsight(outcome))
 
     def reported(self, case: Case, index: int, completion_tokens: int, record: RoundRecord) -> int:
         """Take in a round that a caller's own engine ran; returns the tokens that it committed.

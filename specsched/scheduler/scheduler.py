@@ -217,6 +217,7 @@ class Scheduler:
                         break
                     if chunk.finish is not None:
                         finish, matched = chunk.finish, chunk.matched_token_id
+                        self._observer.look_back(case, chunk.hindsight)
                         account.cached_tokens = chunk.cached_tokens
         completion = Completion(
             text=stream.text,

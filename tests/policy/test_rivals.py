@@ -75,7 +75,7 @@ def test_looking_back_takes_a_share_of_the_time_at_most(machine):
     world, settings = SCENARIOS["stationary"].world(machine, 3, 30), PolicySettings()
     controller, taken = AdaptiveController(settings, world.profiled, 0), []
     looked_back = controller.looked_back
-    controller.looked_back = lambda context, seconds: (taken.append(seconds), looked_back(context, seconds))
+    controller.looked_back = lambda name, context, seconds: (taken.append(seconds), looked_back(name, context, seconds))
     run = Drive(world, AdaptivePolicy(settings, PROMPT_CLASSES, 0), controller).run()
     assert taken
     assert sum(taken) <= 0.011 * run.seconds

@@ -124,7 +124,7 @@ class Drive:
             return  # the engine looks back at greedy completions alone
         for draft in controller.rivals(row.name, row.context):
             seconds = self._costs.prefill(draft, row.behind(draft))
-            controller.looked_back(row.context, seconds * self._jitter())
+            controller.looked_back(row.name, row.context, seconds * self._jitter())
             self._clock += seconds
             self._seconds[row.index] += seconds
             self._rounds.append((0, seconds, 0.0))

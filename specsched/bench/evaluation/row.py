@@ -1,12 +1,10 @@
 """A request that runs: what becomes of the arms that it plays."""
 
 from dataclasses import dataclass, field
-from itertools import pairwise
-
-import numpy as np
 
 from specsched.bench.evaluation.world import World, WorldRequest
 from specsched.policy.base import Arm, RowView
+from specsched.policy.counterfactual import outcome_of
 from specsched.records import NO_DRAFT, Counterfactual, RoundRecord
 
 
@@ -81,11 +79,8 @@ class Row:
     def hindsight(self, draft: str) -> Counterfactual:
         """What a draft would have brought from every place of the completion."""
         size = self.request.path.max_gamma
-        stands = np.array(self.stands[self.drafts.index(draft)])[: max(0, self.done - size + 1)]
-        reached = [int((stands >= j).sum()) for j in range(size + 1)]  # position j + 1
-        accepted = reached[1:]
-        rejected = [before - after for before, after in pairwise(reached)]
-        return Counterfactual(draft, float(len(stands)), tuple(map(float, accepted)), tuple(map(float, rejected)))
+        stands = self.stands[self.drafts.index(draft)][: max(0, self.done - size + 1)]
+        return outcome_of(draft, stands, size)
 
     def commit(self, record: RoundRecord) -> int:
         """Append a round's tokens; returns how many."""

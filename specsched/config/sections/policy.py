@@ -70,6 +70,13 @@ class Policy(Section):
         description="Change alarm: how far a draft's requests in a class drift off, in summed standard deviations, "
         "before nine tenths of what is known of the two is dropped.",
     )
+    hindsight_share: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Largest share of a worker's time in which drafts take in greedy requests that they did not draft "
+        "for, to say what they would have brought; 0: none.",
+    )
     watchdog_factor: float = Field(
         default=1.15,
         gt=1,

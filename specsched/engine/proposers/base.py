@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -40,4 +40,17 @@ class Proposer(Protocol):
 
     def forget(self, row: Row) -> None:
         """Free what is kept for a row. Rows that never took part are ignored."""
+        ...
+
+
+@runtime_checkable
+class LooksBack(Protocol):
+    """A proposer that can say what it would have brought to a greedy completion that it did not draft."""
+
+    def stands(self, row: Row, depth: int) -> list[int]:
+        """Return how many of `depth` drafted tokens would have stood, by the place of the completion begun at.
+
+        Places from which `depth` tokens do not lie within the completion are left out; nothing where the text does not
+        fit. It may keep the row's text until it forgets it.
+        """
         ...

@@ -11,6 +11,10 @@ from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.base import NOTHING, Draft
 from specsched.engine.proposers.drawing import Drawing
 from specsched.engine.row import Row
+from specsched.policy.counterfactual import runs
+
+_HINDSIGHT_TOKENS = 128
+"""Tokens whose logits are held at once."""
 
 
 class DraftModelProposer:
@@ -54,6 +58,23 @@ class DraftModelProposer:
         kv = self._kv.pop(row, None)
         if kv is not None:
             self.model.kv.close(kv)
+
+    def stands(self, row: Row, depth: int) -> list[int]:
+        """Take in the row's whole text once, and compare what it would have named with what came (`LooksBack`)."""
+        begin, end = len(row.job.prompt_ids), len(row.tokens)
+        if begin == 0 or end - begin < depth or end > self.model.max_context_tokens:
+            return []
+        kv = self._kv.get(row) or self._open(row)
+        kv.length = min(kv.length, begin - 1)
+        if kv.length < begin - 1:
+            self.model.catch_up([kv], [row.tokens[kv.length : begin - 1]])
+        named: list[bool] = []
+        for start in range(begin - 1, end - 1, _HINDSIGHT_TOKENS):
+            stretch = row.tokens[start : min(start + _HINDSIGHT_TOKENS, end - 1)]
+            guesses = self.model.forward([kv], [stretch])[0].argmax(-1).tolist()
+            kv.length += len(stretch)
+            named += [guess == token for guess, token in zip(guesses, row.tokens[start + 1 :], strict=False)]
+        return runs(named, depth)
 
     def _draft(self, rows: Sequence[Row], gammas: Sequence[int]) -> list[Draft]:
         kvs = [self._kv.get(row) or self._open(row) for row in rows]

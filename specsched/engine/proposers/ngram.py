@@ -5,6 +5,7 @@ arXiv 2411.10666), found by a suffix automaton a row that grows with the committ
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from specsched.engine.proposers.base import NOTHING, Draft
 from specsched.engine.proposers.suffix_index import MIN_MATCH, SuffixIndex
@@ -35,6 +36,17 @@ class NgramProposer:
     def forget(self, row: Row) -> None:
         """Drop the row's index."""
         self._indexes.pop(row, None)
+
+    def stands(self, row: Row, depth: int) -> list[int]:
+        """Look up from every place of the completion (`LooksBack`)."""
+        index, found, begin = SuffixIndex(), [], len(row.job.prompt_ids)
+        for place in range(begin, len(row.tokens) - depth + 1):
+            text = row.tokens[:place]
+            index.extend(text)
+            proposed = index.lookup(text, depth) if index.matched >= self._min_match else []
+            pairs = zip(proposed, row.tokens[place:], strict=False)
+            found.append(sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)))
+        return found
 
     def _propose(self, row: Row, gamma: int) -> Draft:
         index = self._indexes.setdefault(row, SuffixIndex())
