@@ -105,7 +105,7 @@ def engine_of(
 ) -> Engine:
     """An engine over copies of given networks (it changes their attention), with an n-gram proposer beside them."""
     settings = settings or EngineSettings()
-    make_kv = make_kv if style is None else BlockKV
+    make_kv = make_kv if style is None or style.name == "host" else BlockKV
     make_proposer = DraftModelProposer if style is None else style.proposer
     model = LanguageModel(deepcopy(target).to(device), "target", max_rows=settings.max_rows, make_kv=make_kv)
     proposers: dict[str, Proposer] = {"ngram": NgramProposer("ngram")}

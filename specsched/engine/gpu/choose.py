@@ -36,7 +36,7 @@ class Style(Protocol):
         ...
 
     def proposer(self, draft_id: str, model: LanguageModel, stop_below: float = 0.0) -> Proposer:
-        """Let a model draft, no further than it is sure of where the rounds can tell (`Drawing`)."""
+        """Let a model draft; how unsure it may become is explained in `Drawing`."""
         ...
 
     def rounds(self, target: LanguageModel, proposers: Mapping[str, Proposer], told: Told) -> Rounds:
@@ -67,9 +67,8 @@ class DeviceStyle:
         self._make_graphs = make_graphs
 
     def proposer(self, draft_id: str, model: LanguageModel, stop_below: float = 0.0) -> Proposer:
-        """Let a model draft, all of its γ: to stop before, the host would have to wait for every token."""
-        del stop_below
-        return DeviceDraftProposer(draft_id, self._forward(model))
+        """Let a model draft."""
+        return DeviceDraftProposer(draft_id, self._forward(model), stop_below)
 
     def rounds(self, target: LanguageModel, proposers: Mapping[str, Proposer], told: Told) -> Rounds:
         """Let a target judge."""

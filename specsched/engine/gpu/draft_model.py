@@ -29,31 +29,38 @@ class _Drawn:
 class DeviceDraftProposer(DraftModelProposer):
     """`DraftModelProposer` whose tokens and laws stay on the device until the round is judged."""
 
-    def __init__(self, draft_id: str, forward: StaticForward) -> None:
-        """Take the draft's forward."""
+    def __init__(self, draft_id: str, forward: StaticForward, stop_below: float = 0.0) -> None:
+        """Take the draft's forward, and how unsure it may become (`Drawing`)."""
         super().__init__(draft_id, forward.model)
         self._forward = forward
+        self._stop_below = stop_below
 
     def propose(self, rows: Sequence[Row], gammas: Sequence[int]) -> list[Draft]:
         """Guess, and read the guesses: for callers that want them on the host."""
         guesses = self.guess(rows, gammas)
-        lines = to_host(guesses.tokens).tolist()
-        return [Draft(line[:n], law) for line, n, law in zip(lines, guesses.counts, guesses.laws, strict=True)]
+        lines = to_host(torch.cat((guesses.counts[:, None], guesses.tokens), 1)).tolist()
+        return [
+            Draft(tokens[:count], None if law is None else law[:count])
+            for (count, *tokens), law in zip(lines, guesses.laws, strict=True)
+        ]
 
     def guess(self, rows: Sequence[Row], gammas: Sequence[int]) -> Guesses:
-        """Draft gammas[i] ≥ 1 tokens for rows[i]; none for a row that no longer fits the draft's context."""
+        """Draft gammas[i] ≥ 1 tokens at most for rows[i]; none for a row that no longer fits the draft's context."""
         fits = [i for i, row in enumerate(rows) if len(row.tokens) + gammas[i] <= self.model.max_context_tokens]
         if len(fits) == len(rows):
             return self._guess(rows, gammas)
         tokens = torch.zeros(len(rows), max(gammas), dtype=torch.long, device=self.model.device)
-        counts = [0] * len(rows)
+        counts = tokens.new_zeros(len(rows))
+        most = [0] * len(rows)
         laws: list[Tensor | None] = [None] * len(rows)
         if fits:
             own = self._guess([rows[i] for i in fits], [gammas[i] for i in fits])
-            tokens[:, : own.tokens.shape[1]].index_copy_(0, to_device(fits, self.model.device), own.tokens)
-            for i, count, law in zip(fits, own.counts, own.laws, strict=True):
-                counts[i], laws[i] = count, law
-        return Guesses(tokens, counts, laws)
+            index = to_device(fits, self.model.device)
+            tokens[:, : own.tokens.shape[1]].index_copy_(0, index, own.tokens)
+            counts.index_copy_(0, index, own.counts)
+            for i, count, law in zip(fits, own.most, own.laws, strict=True):
+                most[i], laws[i] = count, law
+        return Guesses(tokens, counts, most, laws)
 
     def _guess(self, rows: Sequence[Row], gammas: Sequence[int]) -> Guesses:
         kvs = [self._kv.get(row) or self._open(row) for row in rows]
@@ -62,16 +69,19 @@ class DeviceDraftProposer(DraftModelProposer):
         tokens = torch.zeros(len(rows), steps, dtype=torch.long, device=self.model.device)
         drawn = [_Drawn(cast, []) for cast in casts(rows, self.model.device)]
         lines = self._forward.place(kvs, [gamma - 1 for gamma in gammas])
-        counts = to_device(gammas, self.model.device)
+        counts = most = to_device(gammas, self.model.device)
+        chances = torch.ones(len(rows), dtype=torch.float64, device=self.model.device)  # of all so far to stand
         for step in range(steps):
             for each in drawn:
-                _draw(each, logits, tokens, step)
-            if step + 1 < steps:  # rows whose γ is reached go along, and write nowhere
-                live = (counts > step + 1).long()
+                _draw(each, logits, tokens[:, : step + 1], chances, sure=not self._stop_below)
+            if self._stop_below:
+                counts = torch.where(chances < self._stop_below, counts.clamp(max=step + 1), counts)
+            if step + 1 < steps:  # rows that are done go along, and write nowhere
+                live = ((counts > step) & (most > step + 1)).long()
                 logits = self._forward(lines.ahead(step), tokens[:, step : step + 1], live)[:, 0]
         for kv, gamma in zip(kvs, gammas, strict=True):
-            kv.length += gamma - 1
-        return Guesses(tokens, gammas, _laws(drawn, gammas))
+            kv.length += gamma - 1  # as far as anything that stands can reach: where a row stopped, its last one is in
+        return Guesses(tokens, counts, gammas, _laws(drawn, gammas))
 
     def _caught_up(self, kvs: Sequence[KVRow], missed: Sequence[Sequence[int]]) -> Tensor:
         """Take in what the rows miss, and lengthen them; returns the logits after each one's last token, [b, V]."""
@@ -87,9 +97,12 @@ class DeviceDraftProposer(DraftModelProposer):
         return logits[torch.arange(len(kvs), device=self.model.device), own - 1]
 
 
-def _draw(drawn: _Drawn, logits: Tensor, tokens: Tensor, step: int) -> None:
-    """Draw each row's next token from its row of `logits`, [b, V], into `tokens`, [b, γ]."""
-    cast = drawn.cast
+def _draw(drawn: _Drawn, logits: Tensor, tokens: Tensor, chances: Tensor, *, sure: bool) -> None:
+    """Draw each row's next token from its row of `logits`, [B, V], into the last column of `tokens`, [B, step + 1].
+
+    Unless the draft is sure of itself, its chances, [B], are multiplied by the token's.
+    """
+    cast, step = drawn.cast, tokens.shape[1] - 1
     spans = [
         Span(row.job.sampling, row.history, 1, tokens[i, :step]) for i, row in zip(cast.members, cast.rows, strict=True)
     ]
@@ -100,6 +113,8 @@ def _draw(drawn: _Drawn, logits: Tensor, tokens: Tensor, step: int) -> None:
         drawn.laws.append(shaped.softmax(-1, dtype=torch.float32))
         chosen = race(drawn.laws[-1], cast.keys.ahead(step), Purpose.DRAFT)
     cast.put(tokens[:, step], chosen)
+    if not sure:
+        cast.put(chances, cast.of(chances) * shaped.softmax(-1).gather(1, chosen[:, None])[:, 0])
 
 
 def _laws(drawn: Sequence[_Drawn], gammas: Sequence[int]) -> list[Tensor | None]:

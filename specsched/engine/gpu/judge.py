@@ -13,7 +13,7 @@ from specsched.engine.gpu.draws import Cast, casts, race
 from specsched.engine.law import Span, shape_logits
 from specsched.engine.noise import Purpose
 from specsched.engine.row import Row
-from specsched.engine.transfer import to_device, to_host
+from specsched.engine.transfer import to_host
 from specsched.engine.verify import Verdict, residual
 
 
@@ -23,10 +23,12 @@ class Guesses:
 
     tokens: Tensor
     """[B, W - 1], on the device."""
-    counts: Sequence[int]
-    """How many of them are each row's own; known before they are drawn."""
+    counts: Tensor
+    """[B], on the device: how many of them are each row's own. Decided before what comes after them was drawn."""
+    most: Sequence[int]
+    """What the host knows of that: bounds."""
     laws: Sequence[Tensor | None]
-    """Per row [count, V] float32: exactly the law that each token was drawn from. None where it was certain, or where
+    """Per row [most, V] float32: exactly the law that each token was drawn from. None where it was certain, or where
     the row is coupled and the law is not needed."""
 
 
@@ -48,7 +50,7 @@ def judge(logits: Tensor, rows: Sequence[Row], guesses: Guesses) -> list[Judgeme
         rows: B rows.
         guesses: Their drafts.
     """
-    counts = to_device(guesses.counts, logits.device)  # [B]
+    counts = guesses.counts
     tokens = torch.zeros_like(logits[..., 0], dtype=torch.long)  # [B, W]
     accepted = torch.zeros_like(counts)
     overlaps = torch.zeros_like(logits[..., 0])
@@ -62,9 +64,9 @@ def judge(logits: Tensor, rows: Sequence[Row], guesses: Guesses) -> list[Judgeme
         cast.put(tokens, chosen)
         cast.put(accepted, run)
     sound = _sound(logits, counts)
-    columns = (accepted[:, None], sound[:, None], tokens, overlaps, guesses.tokens)
+    columns = (accepted[:, None], sound[:, None], counts[:, None], tokens, overlaps, guesses.tokens)
     packed = to_host(torch.cat([column.double() for column in columns], 1))  # token ids are exact in float64
-    return [_unpacked(*each) for each in zip(packed.tolist(), rows, guesses.counts, strict=True)]
+    return [_unpacked(*each) for each in zip(packed.tolist(), rows, strict=True)]
 
 
 def _shaped(cast: Cast, logits: Tensor, drafted: Tensor) -> Tensor:
@@ -100,12 +102,11 @@ def _reject(cast: Cast, shaped: Tensor, guesses: Guesses, counts: Tensor) -> tup
 def _draft_laws(p: Tensor, drafted: Tensor, counts: Tensor, laws: Sequence[Tensor | None]) -> Tensor:
     """Lay out the laws that the drafts were drawn from, one-hot where a token was certain, [b, W, V]."""
     q = torch.zeros_like(p)
-    own = _columns(drafted) < counts[:, None]
-    q[:, :-1].scatter_(2, drafted[..., None], own[..., None].to(q.dtype))
+    q[:, :-1].scatter_(2, drafted[..., None], 1.0)
     for of_row, law in zip(q, laws, strict=True):
         if law is not None:
             of_row[: len(law)] = law
-    return q
+    return q.masked_fill_((_columns(q) >= counts[:, None])[..., None], 0.0)
 
 
 def _run(stands: Tensor, counts: Tensor) -> Tensor:
@@ -123,9 +124,9 @@ def _sound(logits: Tensor, counts: Tensor) -> Tensor:
     return (finite | (_columns(finite) > counts[:, None])).all(1)
 
 
-def _unpacked(line: Sequence[float], row: Row, count: int) -> Judgement:
-    accepted, sound, *rest = line
-    n, width = int(accepted), (len(rest) + 1) // 3
+def _unpacked(line: Sequence[float], row: Row) -> Judgement:
+    accepted, sound, own, *rest = line
+    n, count, width = int(accepted), int(own), (len(rest) + 1) // 3
     tokens = [int(token) for token in rest[: n + 1]]
     overlaps = () if row.job.sampling.coupled else tuple(rest[width : width + min(n + 1, count)])
     drafted = [int(token) for token in rest[2 * width : 2 * width + count]]

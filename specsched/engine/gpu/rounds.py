@@ -10,6 +10,7 @@ from specsched.engine.gpu.forward import StaticForward, padded
 from specsched.engine.gpu.judge import Guesses, Judgement, judge
 from specsched.engine.gpu.marks import Marks
 from specsched.engine.proposers.base import Draft, Proposer
+from specsched.engine.proposers.composite import CompositeProposer
 from specsched.engine.rounds import Outcome, groups, record_of
 from specsched.engine.row import Row
 from specsched.engine.synthetic import Told
@@ -22,7 +23,7 @@ class Guesser(Protocol):
     """A proposer whose drafts stay on the device."""
 
     def guess(self, rows: Sequence[Row], gammas: Sequence[int]) -> Guesses:
-        """Draft up to gammas[i] ≥ 1 tokens for rows[i]; how many is known before they are drawn."""
+        """Draft up to gammas[i] ≥ 1 tokens for rows[i]."""
         ...
 
 
@@ -49,8 +50,7 @@ class DeviceRounds:
         mark = self._marks.now()
         spent = {}
         for name, members in groups(arms):
-            gammas = [arms[i].gamma for i in members]
-            sheet.take(members, _guess(self._proposers[name], [rows[i] for i in members], gammas))
+            _ask(self._proposers[name], members, rows, arms, sheet)
             began, mark = mark, self._marks.now()
             spent[name] = (began, mark)
         logits, judged = self._verified(rows, sheet)
@@ -73,9 +73,8 @@ class DeviceRounds:
 
     def _verified(self, rows: Sequence[Row], sheet: "_Sheet") -> tuple[Tensor, list[Judgement]]:
         ids, guesses = sheet.filled()
-        more = [count + 1 for count in guesses.counts]
-        lines = self._target.place([row.kv for row in rows], more)
-        logits = self._target(lines, ids, to_device(more, ids.device))  # [B, W, V]
+        lines = self._target.place([row.kv for row in rows], [most + 1 for most in guesses.most])
+        logits = self._target(lines, ids, guesses.counts + 1)  # [B, W, V]
         return logits, judge(logits, rows, guesses)
 
 
@@ -85,31 +84,45 @@ class _Sheet:
     def __init__(self, rows: Sequence[Row], device: torch.device) -> None:
         self._device = device
         self._known = [[row.tokens[-1]] for row in rows]
-        self._counts = [0] * len(rows)
+        self._most = [0] * len(rows)
         self._laws: list[Tensor | None] = [None] * len(rows)
-        self._guessed: list[tuple[Sequence[int], Tensor]] = []
+        self._guessed: list[tuple[Sequence[int], Guesses]] = []
 
-    def take(self, members: Sequence[int], drafts: Guesses | Sequence[Draft]) -> None:
-        """Note the drafts of some rows."""
-        if isinstance(drafts, Guesses):
-            self._guessed.append((members, drafts.tokens))
-            counts, laws = drafts.counts, drafts.laws
-        else:
-            counts, laws = [len(draft.tokens) for draft in drafts], [draft.law for draft in drafts]
-            for i, draft in zip(members, drafts, strict=True):
-                self._known[i] += draft.tokens
-        for i, count, law in zip(members, counts, laws, strict=True):
-            self._counts[i], self._laws[i] = count, law
+    def take(self, members: Sequence[int], drafts: Sequence[Draft]) -> None:
+        """Note what the host knows of some rows."""
+        for i, draft in zip(members, drafts, strict=True):
+            self._known[i] += draft.tokens
+            self._most[i], self._laws[i] = len(draft.tokens), draft.law
+
+    def take_guesses(self, members: Sequence[int], guesses: Guesses) -> None:
+        """Note what the device has for some rows."""
+        self._guessed.append((members, guesses))
+        for i, most, law in zip(members, guesses.most, guesses.laws, strict=True):
+            self._most[i], self._laws[i] = most, law
 
     def filled(self) -> tuple[Tensor, Guesses]:
         """Return the target's input, [B, W], and the drafts in it."""
-        width = 1 + max(self._counts)
+        width = 1 + max(self._most)
         ids = to_device(padded(self._known, width), self._device)
-        for members, tokens in self._guessed:
-            own = tokens[:, : width - 1]
-            ids[:, 1 : 1 + own.shape[1]].index_copy_(0, to_device(members, self._device), own)
-        return ids, Guesses(ids[:, 1:], self._counts, self._laws)
+        counts = to_device(self._most, self._device)
+        for members, guesses in self._guessed:
+            index = to_device(members, self._device)
+            own = guesses.tokens[:, : width - 1]
+            ids[:, 1 : 1 + own.shape[1]].index_copy_(0, index, own)
+            counts.index_copy_(0, index, guesses.counts)
+        return ids, Guesses(ids[:, 1:], counts, self._most, self._laws)
 
 
-def _guess(proposer: Proposer, rows: Sequence[Row], gammas: Sequence[int]) -> Guesses | Sequence[Draft]:
-    return proposer.guess(rows, gammas) if isinstance(proposer, Guesser) else proposer.propose(rows, gammas)
+def _ask(proposer: Proposer, members: Sequence[int], rows: Sequence[Row], arms: Sequence[Arm], sheet: _Sheet) -> None:
+    """Let a proposer draft for some rows; of a composite, each for the rows that nobody had something for."""
+    left = list(members)
+    for each in proposer.proposers if isinstance(proposer, CompositeProposer) else (proposer,):
+        if not left:
+            return None
+        own, gammas = [rows[i] for i in left], [arms[i].gamma for i in left]
+        if isinstance(each, Guesser):  # the last one: nobody knows yet what it has
+            return sheet.take_guesses(left, each.guess(own, gammas))
+        drafts = each.propose(own, gammas)
+        sheet.take(left, drafts)
+        left = [i for i, draft in zip(left, drafts, strict=True) if not draft.tokens]
+    return None

@@ -78,13 +78,13 @@ def case(seed: int) -> tuple[torch.Tensor, list[Row], list[Draft], Guesses]:
         laws.append(law if counts[i] and not row.job.sampling.coupled and (seed + i) % 3 else None)
     logits = 2 * torch.randn(len(rows), 4, VOCAB, generator=rng)
     drafts = [Draft(tokens[i, :n].tolist(), law) for i, (n, law) in enumerate(zip(counts, laws, strict=True))]
-    return logits, rows, drafts, Guesses(tokens, counts, laws)
+    return logits, rows, drafts, Guesses(tokens, torch.tensor(counts), counts, laws)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_device_accepts_what_the_host_accepts(seed):
     logits, rows, drafts, guesses = case(seed)
-    expected = verify([of_row[: n + 1] for of_row, n in zip(logits, guesses.counts, strict=True)], rows, drafts)
+    expected = verify([of_row[: n + 1] for of_row, n in zip(logits, guesses.most, strict=True)], rows, drafts)
     got = judge(logits, rows, guesses)
     for row, ours, theirs, draft in zip(rows, got, expected, drafts, strict=True):
         assert ours.sound
@@ -104,10 +104,10 @@ def test_the_host_reads_once_whatever_the_batch():
 
 def test_a_row_whose_logits_are_no_numbers_is_told_from_its_neighbours():
     logits, rows, _, guesses = case(2)
-    short = min(range(len(rows)), key=lambda i: guesses.counts[i])
-    logits[short, guesses.counts[short] + 1 :] = torch.nan  # beyond its own positions: rubbish, which is allowed
+    short = min(range(len(rows)), key=lambda i: guesses.most[i])
+    logits[short, guesses.most[short] + 1 :] = torch.nan  # beyond its own positions: rubbish, which is allowed
     assert all(each.sound for each in judge(logits, rows, guesses))
-    logits[short, guesses.counts[short]] = torch.nan
+    logits[short, guesses.most[short]] = torch.nan
     assert [each.sound for each in judge(logits, rows, guesses)] == [i != short for i in range(len(rows))]
 
 
