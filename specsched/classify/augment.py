@@ -1,4 +1,4 @@
-"""Variants of training prompts that keep the class and lose the template."""
+"""Variants of training prompts that keep the class and lose the template, and texts that teach doubt."""
 
 import random
 import re
@@ -18,11 +18,44 @@ _ANSWERERS = ("Desk", "Reception", "Clerk", "Support", "Host", "Coach", "Advisor
 _OPENINGS = ("Please ", "Can you help me? ", "Hi! ", "Hello, ", "I have a request. ", "")
 _CLOSINGS = (" Thanks!", " Thank you.", "\n\nBe concise.", " please", "")
 _SYSTEM = "You are a helpful assistant.\n\n"
+_SCRAMBLED_CHARACTERS, _JOINED_CHARACTERS = 400, 700
+_LONGEST_WORD = 9
+
+AMBIGUOUS = "ambiguous"
+"""The source of texts that teach doubt."""
 
 
 def augmented(examples: Sequence[Example], rng: random.Random) -> list[Example]:
     """Return one variant of each example."""
     return [replace(example, text=_variant(example.text, rng)) for example in examples]
+
+
+def ambiguous(examples: Sequence[Example], count: int, rng: random.Random) -> list[Example]:
+    """Return, for each class, `count` texts that ask for nothing and `count` that ask for two things, told as it.
+
+    Since every class is told alike often, what they teach is a flat law.
+    """
+    found = []
+    for prompt_class in sorted({example.prompt_class for example in examples}):
+        own = [example for example in examples if example.prompt_class == prompt_class]
+        for _ in range(count):
+            pair = [rng.choice(own).text[:_JOINED_CHARACTERS], rng.choice(examples).text[:_JOINED_CHARACTERS]]
+            rng.shuffle(pair)
+            texts = (_scrambled(rng.choice(examples).text, rng), "\n\n".join(pair))
+            found += [Example(text, prompt_class, AMBIGUOUS) for text in texts]
+    return found
+
+
+def _scrambled(text: str, rng: random.Random) -> str:
+    """Its letters in any order, in words of any length."""
+    letters = [letter for letter in text[:_SCRAMBLED_CHARACTERS] if letter.isalpha()]
+    rng.shuffle(letters)
+    words = []
+    while letters:
+        length = rng.randint(1, _LONGEST_WORD)
+        words.append("".join(letters[:length]))
+        del letters[:length]
+    return " ".join(words)
 
 
 def _variant(text: str, rng: random.Random) -> str:

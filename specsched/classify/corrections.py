@@ -2,8 +2,8 @@
 
 A label is one step of logistic regression by gradient descent on the prompt's own features (the step that sklearn's
 `partial_fit` takes), so like prompts follow. The intercepts stay: a correction never moves prompts that share no words
-with the labelled ones. Bounds are in nats of a class's score after the temperature, for any prompt whatever: a channel
-of features has length 1, so a change of the weights of Frobenius norm d moves no score by more than √3 · d.
+with the labelled ones. Bounds are in nats of a class's score after the temperature, for any prompt whatever: its
+features have length `LENGTH`, so a change of the weights of Frobenius norm d moves no score by more than `LENGTH` · d.
 """
 
 import time
@@ -16,14 +16,11 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from specsched.classify.features import CHANNELS, Features, extract
+from specsched.classify.features import LENGTH, Features, extract
 from specsched.classify.linear import LinearClassifier
 from specsched.records import ClassProbabilities
 
 log = structlog.get_logger()
-
-_LENGTH = CHANNELS**0.5
-"""Of any prompt's features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,11 @@ class _Pending:
 
 
 class CorrectedClassifier:
-    """Classifies by weights that are replaced as a whole: `classify` from any thread, all else from one."""
+    """Classifies by weights that are replaced as a whole: `classify` from any thread, all else from one.
+
+    Nothing is written to disk. `version` names the weights in force (it is part of an arm's identity, so that what was
+    learnt under others is not mixed in); `roll_back` undoes the last corrections one by one, `reset` or a restart all.
+    """
 
     def __init__(
         self, base: LinearClassifier, bounds: Bounds | None = None, clock: Callable[[], float] = time.monotonic
@@ -161,7 +162,7 @@ class CorrectedClassifier:
             step = self._step(label)
             corrected[label.features.buckets] += step
             digest.update(label.features.buckets.tobytes() + step.tobytes())
-        limit = self._bounds.all_tenants * weights.temperature / _LENGTH
+        limit = self._bounds.all_tenants * weights.temperature / LENGTH
         change = corrected - self._base.weights.coefficients
         size = float(np.linalg.norm(change))
         if size > limit:
@@ -180,6 +181,6 @@ class CorrectedClassifier:
         affordable = min(nats, self._bounds.one_tenant - spent)
         label.account.spent[label.column] = spent + affordable
         scale = self._bounds.step * affordable / nats  # a told class is never believed wholly: nats > 0
-        # Features of length √3 turn this rate into a move of their own prompt's scores by `scale · missed`.
-        rate = scale * self._current.weights.temperature / CHANNELS
+        # Features of this length turn this rate into a move of their own prompt's scores by `scale · missed`.
+        rate = scale * self._current.weights.temperature / LENGTH**2
         return np.outer(label.features.values, rate * missed).astype(np.float32)

@@ -1,23 +1,25 @@
 """Prompt → hashed word n-grams, in numpy alone.
 
-Three channels: word uni- and bigrams of the prompt's head and tail, and those of its first and of its last few lines
-once more, because what an instruction asks for stands at one of the two ends and the middle is material. Each channel
-hashes into its own block of weights (the hashing trick, arXiv 0902.2206) and has length 1, so that long material cannot
-drown a short instruction. Every digit is a 0: a class is never about which number. The numbers in this file are part of
-an artefact's meaning; change one, raise LAYOUT.
+Channels: uni- and bigrams of words, and of stems (a word's first five letters, so that "summarise" and "summary" are
+one); stems of the prompt's first and of its last few lines once more, because what an instruction asks for stands at
+one of the two ends and the middle is material; and the first one, two and three stems, which mostly are the
+instruction's verb. Each channel hashes into its own block of weights (the hashing trick, arXiv 0902.2206) and has a
+fixed length, so that long material cannot drown a short instruction. Every digit is a 0: a class is never about which
+number. The numbers in this file are part of an artefact's meaning; change one, raise LAYOUT.
 """
 
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-LAYOUT = 1
+LAYOUT = 2
 HEAD_BYTES, TAIL_BYTES = 1200, 400
 EDGE_BYTES = 160
-WORD_BITS, EDGE_BITS = 15, 14
-BUCKETS = (1 << WORD_BITS) + 2 * (1 << EDGE_BITS)
-CHANNELS = 3
+STEM_BYTES = 5
+OPENING_WORDS = 3
 
 Bytes = NDArray[np.uint8]
 Hashes = NDArray[np.uint64]
@@ -35,23 +37,70 @@ class Features:
     values: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A block of `1 << bits` weights from `start`, and the length that a prompt's features have in it."""
+
+    start: int
+    bits: int
+    length: float
+
+    def features(self, hashes: Hashes) -> Features:
+        """Square roots of counts, scaled."""
+        buckets, counts = np.unique((hashes >> np.uint64(64 - self.bits)).astype(np.int64), return_counts=True)
+        # The length of square roots of counts is the square root of their sum.
+        scaled = np.sqrt(counts / max(len(hashes), 1)) * self.length
+        return Features(buckets + self.start, scaled.astype(np.float32))
+
+
+def _channels(*shapes: tuple[int, float]) -> tuple[Channel, ...]:
+    starts = accumulate((1 << bits for bits, _ in shapes), initial=0)
+    return tuple(Channel(start, *shape) for start, shape in zip(starts, shapes, strict=False))
+
+
+CHANNELS = _channels((15, 0.7), (15, 0.7), (14, 1.0), (14, 1.0), (12, 0.5))
+"""Words, stems, stems of the head, stems of the tail, opening."""
+BUCKETS = sum(1 << channel.bits for channel in CHANNELS)
+LENGTH = sum(channel.length**2 for channel in CHANNELS) ** 0.5
+"""Of the features of any prompt that has words."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Hashes (W,) of words and of their stems, and the byte (W,) that each begins at."""
+
+    words: Hashes
+    stems: Hashes
+    starts: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, data: Bytes) -> Self:
+        """A word is a run of letters, digits and high bytes, or one mark."""
+        kinds = _KINDS[data]
+        first = np.ones(len(data), bool)
+        first[1:] = (kinds[1:] == _MARK) | (kinds[1:] != kinds[:-1])
+        starts = np.flatnonzero(first)
+        offsets = np.arange(len(data)) - starts[np.cumsum(first) - 1]
+        terms = (data + np.uint64(1)) * _POWERS[offsets]
+        full = kinds[starts] != _BLANK
+        words = np.add.reduceat(terms, starts)[full]
+        stems = np.add.reduceat(np.where(offsets < STEM_BYTES, terms, np.uint64(0)), starts)[full]
+        return cls(words, stems, starts[full])
+
+
 def extract(text: str) -> Features:
     """Return a prompt's features. Any string will do, the empty one too."""
     data = _normalised(text)
-    channels = (
-        _channel(_word_hashes(data), WORD_BITS, 0),
-        _channel(_word_hashes(data[:EDGE_BYTES]), EDGE_BITS, 1 << WORD_BITS),
-        _channel(_word_hashes(data[-EDGE_BYTES:]), EDGE_BITS, (1 << WORD_BITS) + (1 << EDGE_BITS)),
+    found = _Words.of(data)
+    hashes = (
+        _grams(found.words),
+        _grams(found.stems),
+        _grams(found.stems[found.starts < EDGE_BYTES]),
+        _grams(found.stems[found.starts >= len(data) - EDGE_BYTES]),
+        _openings(found.stems[:OPENING_WORDS]),
     )
-    buckets = np.concatenate([channel.buckets for channel in channels])
-    return Features(buckets, np.concatenate([channel.values for channel in channels]))
-
-
-def _channel(hashes: Hashes, bits: int, start: int) -> Features:
-    """Square roots of counts, scaled to length 1; its buckets begin at `start`."""
-    buckets, counts = np.unique((hashes >> np.uint64(64 - bits)).astype(np.int64), return_counts=True)
-    # The length of square roots of counts is the square root of their sum.
-    return Features(buckets + start, np.sqrt(counts / max(len(hashes), 1)).astype(np.float32))
+    features = [channel.features(grams) for channel, grams in zip(CHANNELS, hashes, strict=True)]
+    return Features(np.concatenate([f.buckets for f in features]), np.concatenate([f.values for f in features]))
 
 
 def _normalised(text: str) -> Bytes:
@@ -65,16 +114,15 @@ def _normalised(text: str) -> Bytes:
     return raw[np.concatenate(([True], ~repeated))]
 
 
-def _word_hashes(data: Bytes) -> Hashes:
-    """Hashes of words and of neighbouring pairs; a word is a run of letters, digits and high bytes, or one mark."""
-    kinds = _KINDS[data]
-    first = np.ones(len(data), bool)
-    first[1:] = (kinds[1:] == _MARK) | (kinds[1:] != kinds[:-1])
-    starts = np.flatnonzero(first)
-    offsets = np.arange(len(data)) - starts[np.cumsum(first) - 1]
-    sums = np.add.reduceat((data + np.uint64(1)) * _POWERS[offsets], starts)
-    words = sums[kinds[starts] != _BLANK]
+def _grams(words: Hashes) -> Hashes:
+    """Words, and neighbouring pairs of them."""
     return np.concatenate((_mixed(words, 1), _mixed(words[:-1] * _BASE + words[1:] * _MIX, 2)))
+
+
+def _openings(words: Hashes) -> Hashes:
+    """The first word, the first two, the first three."""
+    places = np.arange(1, len(words) + 1, dtype=np.uint64)
+    return _mixed(np.cumsum(_mixed(words, 3) * places, dtype=np.uint64), 4)
 
 
 def _mixed(hashes: Hashes, family: int) -> Hashes:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from specsched.classify.augment import augmented
+from specsched.classify.augment import ambiguous, augmented
 from specsched.classify.evaluate import Predictions
 from specsched.classify.examples import Example, ExampleError
 from specsched.classify.held_out import HeldOut, hold_out, sources_of, temperature
@@ -21,6 +21,7 @@ from specsched.classify.weights import Weights
 
 DRAWN_PER_CLASS = 3_000
 FOLDS = 4
+AMBIGUOUS_EVERY = 40
 
 Progress = Callable[[str], None]
 
@@ -77,5 +78,8 @@ def _tabulate(examples: Sequence[Example], seed: int, drawn_per_class: int) -> t
     rng = random.Random(seed)
     drawn = Phrasebook.load().draw(drawn_per_class, Materials.of(examples), rng, classes)
     plain = [*examples, *drawn]
-    table = Table.of(plain + augmented(plain, rng))
+    # Doubt is taught by our own wordings alone, so that no source shows in another.
+    own = {example.prompt_class for example in drawn} == classes
+    unsure = ambiguous(drawn, drawn_per_class // AMBIGUOUS_EVERY, rng) if own else []
+    table = Table.of([*plain, *augmented(plain, rng), *unsure])
     return table, np.arange(len(table.labels)) < len(examples)

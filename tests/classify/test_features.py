@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from specsched.classify.features import BUCKETS, extract
+from specsched.classify.features import BUCKETS, CHANNELS, LENGTH, extract
 
 ODD = ("", " ", "\0", "\ud800", "é" * 5_000, "𝔘" * 3_000, "\n\t\r", "x" * 1_000_000, "ß\udfff\0" * 999)
 
@@ -27,8 +27,26 @@ def test_case_digits_and_white_space_do_not_matter():
     assert np.array_equal(one.values, other.values)
 
 
-def test_each_of_the_three_channels_has_length_one():
-    assert np.linalg.norm(extract("Write a poem about the sea.").values) ** 2 == pytest.approx(3, abs=1e-5)
+def test_each_channel_has_its_length_however_long_the_prompt():
+    features = extract("Write a poem about the sea. " * 40)
+    for channel in CHANNELS:
+        inside = (features.buckets >= channel.start) & (features.buckets < channel.start + (1 << channel.bits))
+        assert np.linalg.norm(features.values[inside]) == pytest.approx(channel.length, abs=1e-5)
+    assert np.linalg.norm(features.values) == pytest.approx(LENGTH, abs=1e-5)
+
+
+def test_channels_lie_side_by_side():
+    ends = [channel.start + (1 << channel.bits) for channel in CHANNELS]
+    assert [channel.start for channel in CHANNELS] == [0, *ends[:-1]]
+    assert ends[-1] == BUCKETS
+
+
+def test_words_of_one_stem_are_alike():
+    def shared(one, other):
+        return len(np.intersect1d(extract(one).buckets, extract(other).buckets))
+
+    assert shared("Summarise", "Summary") == len(CHANNELS) - 1  # all but the whole word
+    assert shared("Summarise", "Translate") == 0
 
 
 def test_the_middle_of_a_long_prompt_is_not_read():

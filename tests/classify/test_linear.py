@@ -1,10 +1,14 @@
+import random
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from skops.io import dump
 
+from specsched.bench.nonsense import nonsense
 from specsched.classify.base import PROMPT_CLASSES
+from specsched.classify.evaluate import doubt
 from specsched.classify.features import BUCKETS
 from specsched.classify.linear import LinearClassifier
 from specsched.classify.weights import MAX_BYTES, Weights, load_weights, save_weights
@@ -57,6 +61,19 @@ def test_huge_scores_stay_probabilities():
 def test_easy_prompts_are_classified(reference):
     hits = [reference.classify(text).best == prompt_class for prompt_class, text in EASY.items()]
     assert sum(hits) >= 6
+
+
+def test_nonsense_leaves_it_in_doubt(reference):
+    found = doubt(reference, nonsense(300, random.Random(0)))
+    assert found.confidence <= 0.5
+    assert found.entropy >= 2
+
+
+def test_a_prompt_that_asks_for_two_things_is_less_sure(reference):
+    both = doubt(reference, [f"{one}\n\n{other}" for one, other in permutations(EASY.values(), 2)])
+    alone = doubt(reference, list(EASY.values()))
+    assert both.confidence < alone.confidence - 0.05
+    assert both.entropy > alone.entropy
 
 
 def test_the_reference_file_is_small():

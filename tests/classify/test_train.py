@@ -1,9 +1,10 @@
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
 
-from specsched.classify.augment import augmented
+from specsched.classify.augment import AMBIGUOUS, ambiguous, augmented
 from specsched.classify.base import PROMPT_CLASSES
 from specsched.classify.examples import Example, ExampleError
 from specsched.classify.linear import LinearClassifier
@@ -60,6 +61,16 @@ def test_variants_keep_class_and_source():
     for example, variant in zip(tiny(), augmented(tiny(), random.Random(0)), strict=True):
         assert (variant.prompt_class, variant.source) == (example.prompt_class, example.source)
         assert variant.text
+
+
+def test_texts_that_teach_doubt_are_told_as_every_class_alike_often():
+    found = ambiguous(tiny(), 3, random.Random(0))
+    assert Counter(example.prompt_class for example in found) == dict.fromkeys(PROMPT_CLASSES, 6)
+    assert {example.source for example in found} == {AMBIGUOUS}
+    known = {word for example in tiny() for word in example.text.split()}
+    scrambled, joined = found[::2], found[1::2]
+    assert not all(known & set(example.text.split()) for example in scrambled)
+    assert all("\n\n" in example.text for example in joined)
 
 
 def test_each_source_is_predicted_by_weights_that_never_saw_it():
