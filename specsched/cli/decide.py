@@ -2,75 +2,24 @@
 
 import asyncio
 import dataclasses
-from typing import TYPE_CHECKING
 
-from specsched.cli.access import CaOption, TokenOption, access_of
-from specsched.cli.asking import (
-    CautiousOption,
-    ClassOption,
-    DraftOption,
-    GammaOption,
-    MaxTokensOption,
-    PlainOption,
-    PromptArgument,
-    RawOption,
-    SeedOption,
-    TemperatureOption,
-    make_request,
-)
-from specsched.cli.options import AddressOption, ConfigOption, JsonOption, LogOption, PoolOption, configuration
+from specsched.cli.asking import Asked, asking
 from specsched.cli.output import console, errors, one_line_errors, print_json, print_table
-from specsched.config.tree import Config
-from specsched.records import Decision, Request, Sampling, SpeculationHint
-
-if TYPE_CHECKING:
-    from specsched.client.channel import Access
+from specsched.records import Decision
 
 
 @one_line_errors
-def decide(
-    prompt: PromptArgument,
-    *,
-    address: AddressOption = None,
-    token_file: TokenOption = None,
-    ca: CaOption = None,
-    config: ConfigOption = None,
-    pool: PoolOption = None,
-    max_tokens: MaxTokensOption = 256,
-    temperature: TemperatureOption = 0.0,
-    seed: SeedOption = None,
-    prompt_class: ClassOption = None,
-    draft: DraftOption = None,
-    gamma: GammaOption = None,
-    log_level: LogOption = "warning",
-    plain: PlainOption = False,
-    no_exploration: CautiousOption = False,
-    raw: RawOption = False,
-    as_json: JsonOption = False,
-) -> None:
+@asking
+def decide(asked: Asked) -> None:
     """Classify a prompt and say which draft and γ would be used, and what every arm promises."""
-    from specsched.telemetry.logging import configure_logging
-
-    settings = configuration(config, pool=pool, log_level=log_level)
-    configure_logging(settings.log.level, settings.log.format)
-    request = make_request(
-        prompt,
-        raw=raw,
-        max_tokens=max_tokens,
-        sampling=Sampling(temperature=temperature, seed=seed),
-        prompt_class=prompt_class,
-        hint=SpeculationHint(plain, draft, gamma, disable_exploration=no_exploration),
-    )
-    decision = asyncio.run(_decide(request, address, settings, access_of(token_file, ca)))
-    print_json(dataclasses.asdict(decision)) if as_json else _show(decision)
+    decision = asyncio.run(_decide(asked))
+    print_json(dataclasses.asdict(decision)) if asked.as_json else _show(decision)
 
 
-async def _decide(request: Request, address: str | None, config: Config, access: "Access") -> Decision:
-    from specsched.cli.service import service_at
-
-    with errors.status("connecting" if address else "loading models") as status:
-        async with service_at(address, config, status.update, access) as service:
-            return await service.decide(request)
+async def _decide(asked: Asked) -> Decision:
+    with errors.status(asked.waits_for) as status:
+        async with asked.service(status.update) as service:
+            return await service.decide(asked.request())
 
 
 def _show(decision: Decision) -> None:
