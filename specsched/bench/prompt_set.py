@@ -3,12 +3,13 @@
 import json
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from specsched.classify.base import PROMPT_CLASSES
 from specsched.errors import SetupError
 
+FOLDER = Path(__file__).with_name("prompts")
 LENGTH_TAGS = ("short", "medium", "long")
 KIND_TAGS = ("copy", "mixed")
 LONG_CHARACTERS = 1000
@@ -36,8 +37,7 @@ def load_prompts(classes: Sequence[str] | None = None) -> tuple[BenchPrompt, ...
     unknown = [name for name in chosen if name not in PROMPT_CLASSES]
     if unknown:
         raise SetupError(f"no prompts for class {', '.join(unknown)}; there are: {', '.join(PROMPT_CLASSES)}")
-    folder = files("specsched.bench") / "prompts"
-    return tuple(prompt for name in chosen for prompt in read_prompts(folder / f"{name}.jsonl", name))
+    return tuple(prompt for name in chosen for prompt in read_prompts(FOLDER / f"{name}.jsonl", name))
 
 
 def read_prompts(source: Traversable, prompt_class: str) -> tuple[BenchPrompt, ...]:

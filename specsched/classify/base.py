@@ -18,7 +18,7 @@ class Classifier(Protocol):
 
     @property
     def version(self) -> str:
-        """Hash of the weights; part of an arm's identity."""
+        """Names the weights that answer now."""
         ...
 
     def classify(self, text: str) -> ClassProbabilities:

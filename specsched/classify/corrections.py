@@ -77,8 +77,8 @@ class _Pending:
 class CorrectedClassifier:
     """Classifies by weights that are replaced as a whole: `classify` from any thread, all else from one.
 
-    Nothing is written to disk. `version` names the weights in force (it is part of an arm's identity, so that what was
-    learnt under others is not mixed in); `roll_back` undoes the last corrections one by one, `reset` or a restart all.
+    Nothing is written to disk, and what arms have learnt is kept: it belongs to the file, not to its corrections.
+    `version` names the weights in force; `roll_back` undoes the last corrections one by one, `reset` or a restart all.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from specsched.cli.bench.classifier import measure_classifier
 from specsched.cli.bench.contest import ENVIRONMENTS, EnvironmentsOption, Places, PythonOption, ThreadsOption, prepare
 from specsched.cli.bench.engine import WHOLE as WHOLE_ENGINE
 from specsched.cli.bench.engine import Sizes as EngineSizes
@@ -95,7 +96,9 @@ def _benchmarks(pool: "Pool", sizes: Sizes, places: Places) -> Mapping[str, "Cal
     """In the order of the issues; the first one guards the others."""
     from specsched.bench.engine.tournament import Match
     from specsched.bench.peers.process import LLAMACPP, OPENVINO
+    from specsched.bench.prompt_set import FOLDER
 
+    classifier = {"classifier": partial(measure_classifier, pool.classifier, [FOLDER], 0)} if pool.classifier else {}
     match = Match(*sizes.match)
     compared = (sizes.loss_tokens, sizes.compared_prompts, match.max_tokens)
     return {
@@ -112,6 +115,7 @@ def _benchmarks(pool: "Pool", sizes: Sizes, places: Places) -> Mapping[str, "Cal
         "peers": partial(measure_peers, pool, match, places, wanted=(LLAMACPP, OPENVINO)),
         "quantization": partial(measure_quantization, pool, None, *compared, places),
         "stretch": partial(measure_stretch, pool, 1_500, sizes.stretch_repeats),
+        **classifier,
         "policy": partial(measure_policy, sizes.decisions),
         "service": partial(measure_service, pool, sizes.service),
     }
