@@ -17,6 +17,7 @@ from specsched.engine.hindsight import look_back
 from specsched.engine.kv.prefix import PrefixCache
 from specsched.engine.law import History
 from specsched.engine.logprobs import token_logprobs
+from specsched.engine.marks import marks_for
 from specsched.engine.model import LanguageModel
 from specsched.engine.prefill import Prefill
 from specsched.engine.roster import Roster, Waiting
@@ -65,11 +66,12 @@ class Engine:
         self._controller = controller
         self._settings = settings
         self._clock = clock
+        self._marks = marks_for(target.device, clock)
         told = last_word(settings.synthetic_acceptance)
         self._rounds = rounds or HostRounds(target, drafts.proposers, verify, told, clock)
         self._roster = Roster(settings)
         self._prefixes = PrefixCache(target.kv, settings.prefix_cache_tokens)
-        self._prefill = Prefill(target, self._prefixes, settings.prefill_chunk_tokens, clock)
+        self._prefill = Prefill(target, self._prefixes, settings.prefill_chunk_tokens, clock, self._marks)
         self._disabled: set[str] = set()
 
     # ------------------------------------------------------------------------------------- what others ask
@@ -159,9 +161,10 @@ class Engine:
         self._prefill.step(list(self._roster.unread()), beside=bool(self._roster.ready()))
         rows = self._roster.ready()
         if rows:
-            started = self._clock()
+            began = self._marks.now()
             self._round(rows)
-            self._prefill.pace.observe_round(self._clock() - started)
+            self._prefill.pace.observe_round(self._marks.between(began, self._marks.now()))
+        self._prefill.settle()
         return self._roster.busy
 
     def _round(self, rows: list[Row]) -> None:

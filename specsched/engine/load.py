@@ -20,7 +20,7 @@ from specsched.engine.int8 import int8_is_offered, quantize_linears
 from specsched.engine.kv.base import BLOCK_TOKENS
 from specsched.engine.kv.blocks import BlockKV
 from specsched.engine.layout import LAYOUT
-from specsched.engine.memory import check_target_fits, needed_bytes
+from specsched.engine.memory import check_target_fits, head_dim_of, needed_bytes
 from specsched.engine.model import LanguageModel
 from specsched.engine.profile import Profiler
 from specsched.engine.proposers.composite import CompositeProposer
@@ -66,9 +66,9 @@ def load_engine(
     check_target_fits(pool.target, needed, settings.memory_bytes)
     device = choose_device(settings.device)
     make_kv, style = _choose(settings, device)
-    network = load_network(pool.target)
+    network = _on(load_network(pool.target), device)
     target = LanguageModel(
-        _on(network, device), pool.target.id, max_rows=settings.max_rows, make_kv=_sized(make_kv, settings, device)
+        network, pool.target.id, max_rows=settings.max_rows, make_kv=_sized(make_kv, settings, network)
     )
     settle_threads(settings.threads, target, settings.max_rows)
     drafts = _load_drafts(pool, settings, target.vocab_size, settings.memory_bytes - needed, progress)
@@ -174,7 +174,7 @@ def _load_draft(spec: ModelSpec, pool: Pool, settings: EngineSettings, vocab_siz
     make_kv, style = _choose(settings, device)
     network = _on(load_network(spec), device)
     model = LanguageModel(
-        network, spec.id, max_rows=settings.max_rows, vocab_size=vocab_size, make_kv=_sized(make_kv, settings, device)
+        network, spec.id, max_rows=settings.max_rows, vocab_size=vocab_size, make_kv=_sized(make_kv, settings, network)
     )
     proposer = style.proposer(spec.id, model, spec.stop_below_share)
     if not spec.copy_match_tokens:
@@ -188,12 +188,13 @@ def _choose(settings: EngineSettings, device: torch.device) -> tuple[MakeKV, Sty
     return make_kv, choose_style(settings.rounds, device, make_kv)
 
 
-def _sized(make_kv: MakeKV, settings: EngineSettings, device: torch.device) -> MakeKV:
+def _sized(make_kv: MakeKV, settings: EngineSettings, network: PreTrainedModel) -> MakeKV:
     """Give a GPU's blocks their final number, as growing takes twice the memory, and their reader."""
-    if make_kv is not BlockKV or device.type == "cpu":
+    if make_kv is not BlockKV or network.device.type == "cpu":
         return make_kv
     blocks = settings.kv_capacity_tokens // BLOCK_TOKENS + 3 * settings.max_rows + 1
-    return partial(BlockKV, blocks=blocks, in_place=follows_tables(device))
+    head_dim = head_dim_of(network.config.get_text_config())
+    return partial(BlockKV, blocks=blocks, in_place=follows_tables(network.device, network.dtype, head_dim))
 
 
 def _on(network: PreTrainedModel, device: torch.device) -> PreTrainedModel:

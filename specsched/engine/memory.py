@@ -1,5 +1,7 @@
 """What a model takes in memory, told before it is loaded."""
 
+from typing import Any
+
 from transformers import AutoConfig
 
 from specsched.errors import PoolError
@@ -28,8 +30,12 @@ def kv_bytes_per_token(spec: ModelSpec) -> int:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PoolError(f"{spec.id}: cannot read {spec.path}: {reason}") from error
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(2 * config.num_hidden_layers * heads * head_dim * _BYTES[spec.dtype])
+    return int(2 * config.num_hidden_layers * heads * head_dim_of(config) * _BYTES[spec.dtype])
+
+
+def head_dim_of(config: Any) -> int:
+    """Numbers in a key, by a model's text config."""
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
 
 def check_target_fits(spec: ModelSpec, needed: int, limit_bytes: int) -> None:

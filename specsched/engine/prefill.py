@@ -1,18 +1,37 @@
 """Taking prompts in: what is known already is reused, the rest comes stretch by stretch between rounds."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from specsched.engine.kv.prefix import PrefixCache
+from specsched.engine.marks import Marks
 from specsched.engine.model import LanguageModel
 from specsched.engine.pace import Pace
 from specsched.engine.row import Row
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A stretch that was taken in."""
+
+    positions: int
+    """Laid out, padding included."""
+    began: Any
+    ended: Any
+    beside: bool
 
 
 class Prefill:
     """Takes rows' prompts in, one forward a step. A row's last token is left for its first round."""
 
     def __init__(
-        self, target: LanguageModel, prefixes: PrefixCache, chunk_tokens: int, clock: Callable[[], float]
+        self,
+        target: LanguageModel,
+        prefixes: PrefixCache,
+        chunk_tokens: int,
+        clock: Callable[[], float],
+        marks: Marks,
     ) -> None:
         """Make one.
 
@@ -21,10 +40,13 @@ class Prefill:
             prefixes: Heads that were read before.
             chunk_tokens: Positions that one step lays out at most.
             clock: Monotonic seconds.
+            marks: Times what the device does.
         """
         self._target = target
         self._prefixes = prefixes
         self._clock = clock
+        self._marks = marks
+        self._taken: _Taken | None = None
         self.pace = Pace(chunk_tokens)
 
     def step(self, unread: Sequence[Row], *, beside: bool) -> None:
@@ -40,12 +62,18 @@ class Prefill:
         rows, stretches = self._chosen([row for row in unread if row.unread > 1], self.pace.positions(beside=beside))
         if not rows:
             return
-        started = self._clock()
+        began = self._marks.now()
         self._target.forward([row.kv for row in rows], stretches, keep_last=True)
         for row, stretch in zip(rows, stretches, strict=True):
             row.kv.length += len(stretch)
-        laid_out = len(rows) * max(map(len, stretches))
-        self.pace.observe_prefill(laid_out, self._clock() - started, beside=beside)
+        self._taken = _Taken(len(rows) * max(map(len, stretches)), began, self._marks.now(), beside)
+
+    def settle(self) -> None:
+        """Learn what the last stretch took: after the step's round, when a device has nothing left to wait for."""
+        if self._taken is not None:
+            taken, self._taken = self._taken, None
+            seconds = self._marks.between(taken.began, taken.ended)
+            self.pace.observe_prefill(taken.positions, seconds, beside=taken.beside)
 
     def learn(self, row: Row, room_tokens: int) -> None:
         """Keep what a row has read and said, for those that begin like it."""

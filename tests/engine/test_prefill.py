@@ -143,3 +143,27 @@ def test_the_pace_never_stops_and_never_exceeds_its_limit():
     grown = Pace(256)
     taken = [Machine(0.0, 1e-6, 1.0).settle(grown, 1) for _ in range(5)]
     assert all(after <= 1.6 * before for before, after in pairwise(taken))
+
+
+class Device:
+    """Marks of a device that needs a second from each to the next, while its host has queued everything at once."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def now(self):
+        self.seconds += 1.0
+        return self.seconds
+
+    def between(self, first, second):
+        return second - first
+
+
+def test_the_pace_follows_the_devices_time_not_the_hosts():
+    engine = engine_of(TARGET, settings=FRESH)
+    engine._prefill._marks = Device()
+    engine.submit(job(HEAD, max_tokens=3), lambda _chunk: None)
+    before = engine._prefill.pace.tokens_per_second
+    engine.step()
+    read = len(HEAD) - 1
+    assert engine._prefill.pace.tokens_per_second == pytest.approx(before + 0.2 * (read - before))

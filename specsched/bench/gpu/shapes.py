@@ -60,7 +60,12 @@ class ModelShape:
     def read_numbers(self, parameters: int, kv_tokens: int) -> int:
         """Count the numbers that a forward has to read: weights but for the embedding's other lines, keys, values."""
         unread = 0 if self.tied else self.vocab * self.width
-        return parameters - unread + kv_tokens * 2 * self.layers * self.kv_heads * (self.width // self.heads)
+        return parameters - unread + kv_tokens * 2 * self.layers * self.kv_heads * self.head_dim
+
+    @property
+    def head_dim(self) -> int:
+        """Numbers in a key."""
+        return self.width // self.heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +131,13 @@ def build(
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     blocks = max_rows * (context // BLOCK_TOKENS + 3) + 1
-    make_kv = partial(BlockKV, blocks=blocks, in_place=follows_tables(device))
-    target, draft = (
-        LanguageModel(shape.network(device, dtype, context), name, max_rows=max_rows, make_kv=make_kv)
-        for shape, name in ((pairing.target, "target"), (pairing.draft, DRAFT))
-    )
+
+    def model(shape: ModelShape, name: str) -> LanguageModel:
+        in_place = follows_tables(device, dtype, shape.head_dim)
+        make_kv = partial(BlockKV, blocks=blocks, in_place=in_place)
+        return LanguageModel(shape.network(device, dtype, context), name, max_rows=max_rows, make_kv=make_kv)
+
+    target, draft = model(pairing.target, "target"), model(pairing.draft, DRAFT)
     drafts = Drafts([LoadedDraft(ModelInfo(DRAFT, "model"), style.proposer(DRAFT, draft))])
     rounds = style.rounds(target, drafts.proposers, last_word(rates))
     settings = EngineSettings(

@@ -11,9 +11,9 @@ from specsched.engine.device import AUTO, MakeKV
 from specsched.engine.gpu.draft_model import DeviceDraftProposer
 from specsched.engine.gpu.forward import StaticForward
 from specsched.engine.gpu.graphs import Buffered, CudaGraphs, Graphs, Uncaptured
-from specsched.engine.gpu.marks import marks_for
 from specsched.engine.gpu.rounds import DeviceRounds
 from specsched.engine.kv.rectangles import RectangularKV
+from specsched.engine.marks import marks_for
 from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.base import Proposer
 from specsched.engine.proposers.draft_model import DraftModelProposer

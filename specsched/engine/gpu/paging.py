@@ -1,5 +1,6 @@
 """Whether attention can follow the tables of blocks on a device: found out by trying."""
 
+from collections.abc import Callable
 from functools import cache
 
 import structlog
@@ -17,12 +18,12 @@ _TOLERANCE = 2e-2
 
 
 @cache
-def follows_tables(device: torch.device) -> bool:
+def follows_tables(device: torch.device, dtype: torch.dtype, head_dim: int) -> bool:
     """Whether `paged_attention` runs there and agrees with gathering: on GPUs it may, on a CPU gathering is faster."""
     if device.type != "cuda":
         return False
     try:
-        off = disagreement(device, torch.bfloat16)
+        off = disagreement(device, dtype, head_dim=head_dim)
     except Exception as error:  # noqa: BLE001 - compilers raise what they like; gathering always works
         log.warning("attention_gathers_blocks", reason=(str(error).strip() or type(error).__name__).splitlines()[0])
         return False
@@ -33,19 +34,25 @@ def follows_tables(device: torch.device) -> bool:
 
 @torch.inference_mode()
 def disagreement(
-    device: torch.device, dtype: torch.dtype, span: int | None = None, softcap: float | None = None
+    device: torch.device,
+    dtype: torch.dtype,
+    span: int | None = None,
+    softcap: float | None = None,
+    head_dim: int = 64,
+    attend: Callable[..., Tensor] = paged_attention,
 ) -> float:
     """Return the largest difference of the two ways on three ragged rows, the third without tokens of its own."""
     heads, kv_heads, width, blocks = 8, 2, 5, 9
     torch.manual_seed(0)
-    table = torch.tensor([[3, 1, 0, 0], [7, 2, 5, 8], [0, 0, 0, 0]], device=device)
+    table = torch.zeros(3, blocks, dtype=torch.long, device=device)
+    table[0, :2], table[1, :4] = torch.tensor([3, 1]), torch.tensor([7, 2, 5, 8])
     starts, counts = torch.tensor([[20], [43], [0]], device=device), torch.tensor([5, 3, 0], device=device)
     positions = starts + torch.arange(width, device=device)
-    pool = torch.randn(2, blocks * _SIZE, kv_heads, 64, dtype=dtype, device=device)
-    query = torch.randn(3, heads, width, 64, dtype=dtype, device=device)
+    pool = torch.randn(2, blocks * _SIZE, kv_heads, head_dim, dtype=dtype, device=device)
+    query = torch.randn(3, heads, width, head_dim, dtype=dtype, device=device)
     keys, values = pool.transpose(1, 2)[:, None]  # [1, Hkv, slots, D] each
     mask = page_mask(positions, table, counts, (blocks, _SIZE), span)
-    ours = paged_attention(query, keys, values, mask, None, softcap)
+    ours = attend(query, keys, values, mask, None, softcap)
     theirs = _gathered(query, pool, table, positions, span, softcap)
     own = (torch.arange(width, device=device) < counts[:, None])[:, None, :, None]
     assert torch.isfinite(ours).all(), "padding has to be numbers"

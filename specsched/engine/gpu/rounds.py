@@ -8,7 +8,7 @@ from torch import Tensor
 
 from specsched.engine.gpu.forward import StaticForward, padded
 from specsched.engine.gpu.judge import Guesses, Judgement, judge
-from specsched.engine.gpu.marks import Marks
+from specsched.engine.marks import Marks
 from specsched.engine.proposers.base import Draft, Proposer
 from specsched.engine.proposers.composite import CompositeProposer
 from specsched.engine.rounds import Outcome, groups, record_of

@@ -1,14 +1,17 @@
 """Attention that follows the tables is the attention that gathers."""
 
+import shutil
+
 import pytest
 import torch
+from torch.nn.attention.flex_attention import flex_attention
 
 from specsched.engine.gpu.forward import StaticForward
 from specsched.engine.gpu.graphs import Uncaptured
 from specsched.engine.gpu.paging import disagreement, follows_tables
 from specsched.engine.kv.blocks import BlockKV
 from specsched.engine.model import LanguageModel
-from specsched.engine.paged import page_mask
+from specsched.engine.paged import _capped, page_mask
 from tests.helpers.tiny import tiny_network
 
 CPU = torch.device("cpu")
@@ -18,6 +21,22 @@ pytestmark = pytest.mark.filterwarnings("ignore:flex_attention called without to
 @pytest.mark.parametrize(("span", "softcap"), [(None, None), (7, None), (None, 3.0)])
 def test_both_ways_agree_over_ragged_rows(span, softcap):
     assert disagreement(CPU, torch.float32, span, softcap) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("default")  # compilers warn of themselves
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler is here")
+@pytest.mark.parametrize(("span", "softcap"), [(None, None), (7, None), (None, 3.0)])
+def test_a_compiled_kernel_that_visits_the_blocks_agrees_too(span, softcap):
+    """Uncompiled, all scores are computed and no table is followed; the CPU's kernel follows it as a GPU's does."""
+    compiled = torch.compile(flex_attention)
+
+    def attend(query, keys, values, mask, scaling, softcap):
+        capped = None if softcap is None else _capped(softcap)
+        return compiled(query, keys, values, capped, mask, scaling, enable_gqa=True)
+
+    assert disagreement(CPU, torch.float32, span, softcap, attend=attend) < 1e-5
 
 
 def test_the_kernel_is_sent_to_a_row_s_own_blocks_and_to_no_other():
@@ -58,4 +77,4 @@ def test_a_model_over_blocks_in_place_computes_what_one_that_gathers_computes(ki
 
 
 def test_a_cpu_gathers():
-    assert not follows_tables(CPU)
+    assert not follows_tables(CPU, torch.float32, 64)
