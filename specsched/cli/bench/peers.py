@@ -103,7 +103,7 @@ def measure_peers(
         versions = {name: version for process in running.values() for name, version in process.versions.items()}
     if places.plots is not None:
         plot_speeds(results, places.plots / "peers.png")
-    tables = {"peers": speeds_table(results, FP32), "quality": _quality(results), "versions": _versions(versions)}
+    tables = {"peers": speeds_table(results, FP32), "summary": _summary(results), "versions": _versions(versions)}
     return Report(tables, [_check(results, peer) for peer in running])
 
 
@@ -115,8 +115,8 @@ def _check(results: "Sequence[Result]", peer: "Peer") -> "Check":
     return Check(f"over_{peer.name}_best", mean_over(results, ours, peer.name), BARS[peer.name])
 
 
-def _quality(results: "Sequence[Result]") -> "Table":
-    """How far each contender's tokens are the fp32 target's, and its speculative tokens its own plain ones."""
+def _summary(results: "Sequence[Result]") -> "Table":
+    """Each contender's speeds, and how far its tokens are fp32's, and its speculative ones its plain ones."""
     from statistics import fmean
 
     from specsched.bench.engine.tournament import agreement
@@ -125,13 +125,15 @@ def _quality(results: "Sequence[Result]") -> "Table":
     rows = [
         (
             name,
+            fmean(r.plain[name].rate for r in results),
+            fmean(r.fastest(name) for r in results),
             fmean(agreement(r.plain[name].tokens, r.plain[FP32].tokens) for r in results),
             fmean(agreement(r.best[name].tokens, r.plain[name].tokens) for r in results),
         )
         for name in results[0].plain
     ]
-    columns = ("contender", "plain_equal_to_fp32", "speculative_equal_to_plain")
-    return Table("Share of tokens before the first difference, mean over classes", columns, rows)
+    columns = ("contender", "plain_tok_s", "fastest_tok_s", "plain_equal_to_fp32", "speculative_equal_to_plain")
+    return Table("Means over classes; equal: share of tokens before the first difference", columns, rows)
 
 
 def _versions(versions: "dict[str, str]") -> "Table":
