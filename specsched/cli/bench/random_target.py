@@ -44,7 +44,6 @@ def measure_random_target(pool: "Pool", match: "Match", places: "Places", say: "
         results = play_classes([*(each.contender for each in ours.values()), theirs], questions, match, say)
         checks = [*plain_checks(results, ours[INT8]), mean_check(results, INT8, "speculation_over_plain_mean")]
         checks.append(concurrency_check(ours[INT8], questions, match))
-        ours.clear()
         copying = load_contender(made, INT8, places, say, COPYING_RATES)
         checks.append(copying_check(copying, next(iter(questions.values())), match))
     if places.plots is not None:
