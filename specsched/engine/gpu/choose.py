@@ -10,7 +10,7 @@ import torch
 from specsched.engine.device import AUTO, MakeKV
 from specsched.engine.gpu.draft_model import DeviceDraftProposer
 from specsched.engine.gpu.forward import StaticForward
-from specsched.engine.gpu.graphs import Buffered, CudaGraphs, Graphs, Uncaptured
+from specsched.engine.gpu.graphs import BufferedCapture, CudaCapture, Graphs, Replayed, Uncaptured
 from specsched.engine.gpu.rounds import DeviceRounds
 from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.marks import marks_for
@@ -78,8 +78,12 @@ class DeviceStyle:
         return StaticForward(model, self._make_graphs(model))
 
 
-BUFFERED = DeviceStyle("buffered", lambda _model: Buffered())
-CAPTURED = DeviceStyle("captured", lambda model: CudaGraphs(model.id) if model.kind in CAPTURED_KINDS else Uncaptured())
+def _captured(model: LanguageModel) -> Graphs:
+    return Replayed(model.id, CudaCapture()) if model.kind in CAPTURED_KINDS else Uncaptured()
+
+
+BUFFERED = DeviceStyle("buffered", lambda model: Replayed(model.id, BufferedCapture()))
+CAPTURED = DeviceStyle("captured", _captured)
 
 
 def choose_style(name: str, device: torch.device, storage: MakeKV) -> Style:

@@ -1,7 +1,7 @@
 """Forwards over buffers that never move, one set per shape: what a CUDA graph can be captured from and replayed on.
 
-`Buffered` does all of that but the capturing, on any device: stale buffers, wrong buckets and outputs that are used
-too late fail on a CPU as they would on a GPU.
+`Replayed` decides what is captured and when; `CudaCapture` captures, and `BufferedCapture` does all but that, on any
+device: stale buffers, wrong buckets and outputs that are used too late fail on a CPU as they would on a GPU.
 """
 
 from collections.abc import Callable
@@ -76,93 +76,144 @@ class Uncaptured:
         """Nothing was kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    inputs: Batch
-    output: Tensor
+class Replay(Protocol):
+    """A forward that was captured: fill its inputs, call it, and its output is there."""
+
+    @property
+    def inputs(self) -> Batch:
+        """Its buffers."""
+        ...
+
+    @property
+    def output(self) -> Tensor:
+        """Its own, too."""
+        ...
+
+    def __call__(self) -> None:
+        """Run it again."""
+        ...
 
 
-class Buffered:
-    """Buffers as for a capture, and no capture. Each run spoils the output of the one before, as a shared pool may."""
+class Capture(Protocol):
+    """Captures forwards of one model."""
 
-    def __init__(self) -> None:
-        self._slots: dict[tuple[int, int, int], _Slot] = {}
-        self._last = torch.zeros(0)
+    def __call__(self, inputs: Batch, work: Work) -> Replay:
+        """Capture `work` on these buffers. It may run it several times: it writes the same to the same places.
+
+        Raises:
+            RuntimeError: it cannot be captured.
+        """
+        ...
+
+    def wait(self) -> None:
+        """Wait until nothing runs that was captured."""
+        ...
+
+
+class Replayed:
+    """Captures every shape when it is first met, and replays it from then on.
+
+    A capture proves itself: where its first replay is not what the plain forward gave, or it fails, the shape runs
+    uncaptured, and that is logged.
+    """
+
+    def __init__(self, name: str, capture: Capture) -> None:
+        """Take the model's name, for the log, and what captures."""
+        self._name = name
+        self._capture = capture
+        self._replays: dict[tuple[int, int, int], Replay] = {}
+        self._refused: set[tuple[int, int, int]] = set()
 
     def run(self, batch: Batch, work: Work) -> Tensor:
-        """Run it on the shape's buffers."""
-        self._last.fill_(torch.nan)
-        slot = self._slots.get(batch.shape)
-        if slot is None:
-            inputs = batch.copy()
-            self._slots[batch.shape] = slot = _Slot(inputs, work(inputs).clone())
-        else:
-            slot.inputs.take(batch)
-            slot.output.copy_(work(slot.inputs))
-        self._last = slot.output
-        return slot.output
+        """Replay the shape on these inputs."""
+        replay = self._replays.get(batch.shape)
+        if replay is None:
+            return self._first(batch, work)
+        replay.inputs.take(batch)
+        replay()
+        return replay.output
 
     def forget(self) -> None:
-        """Drop the buffers."""
-        self._slots.clear()
+        """Drop what was captured, when the device is done with it."""
+        self._capture.wait()
+        self._replays.clear()
+
+    def _first(self, batch: Batch, work: Work) -> Tensor:
+        expected = work(batch)
+        if batch.shape in self._refused or len(self._replays) >= MOST_GRAPHS:
+            return expected
+        try:
+            replay = self._capture(batch.copy(), work)
+            replay()
+            difference, largest = to_host(_distance(replay.output, expected)).tolist()
+        except RuntimeError as error:  # a forward that reads from the host, or no memory left
+            return self._refuse(batch, expected, str(error).splitlines()[0])
+        if not difference <= TOLERANCE * largest:
+            return self._refuse(batch, expected, f"its replay differs by {difference:.3g}")
+        self._replays[batch.shape] = replay
+        return replay.output
+
+    def _refuse(self, batch: Batch, expected: Tensor, reason: str) -> Tensor:
+        self._refused.add(batch.shape)
+        log.warning("forward_not_captured", model=self._name, shape=batch.shape, reason=reason)
+        return expected
 
 
 @dataclass(frozen=True, slots=True)
-class _Captured:
+class _Recomputed:
+    inputs: Batch
+    output: Tensor
+    work: Work
+    spoil: Callable[[Tensor], None]
+
+    def __call__(self) -> None:
+        self.spoil(self.output)
+        self.output.copy_(self.work(self.inputs))
+
+
+class BufferedCapture:
+    """Captures nothing: a replay computes anew, from the same buffers into the same output.
+
+    Each replay spoils the output of the one before, as graphs that share memory may.
+    """
+
+    def __init__(self) -> None:
+        self._last = torch.zeros(0)
+
+    def __call__(self, inputs: Batch, work: Work) -> Replay:
+        """Make the buffers."""
+        return _Recomputed(inputs, work(inputs).clone(), work, self._spoil)
+
+    def wait(self) -> None:
+        """Nothing runs."""
+
+    def _spoil(self, following: Tensor) -> None:
+        self._last.fill_(torch.nan)
+        self._last = following
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
     inputs: Batch
     output: Tensor
     graph: torch.cuda.CUDAGraph
 
+    def __call__(self) -> None:
+        self.graph.replay()
 
-class CudaGraphs:
-    """Captures every shape when it is first met, and replays it from then on.
 
-    All graphs of a model share a memory pool and are replayed on one stream, one after the other. A capture proves
-    itself: where its first replay is not what it was captured from, or it fails, the shape runs uncaptured and that is
-    logged. Other threads may allocate meanwhile (drafts load in the background).
+class CudaCapture:
+    """Captures CUDA graphs. All of a model share a memory pool and are replayed one after the other.
+
+    Other threads may allocate meanwhile: drafts load in the background.
     """
 
-    def __init__(self, name: str) -> None:
-        """Take the model's name, for the log."""
-        self._name = name
-        self._captured: dict[tuple[int, int, int], _Captured] = {}
-        self._refused: set[tuple[int, int, int]] = set()
+    def __init__(self) -> None:
         self._pool = torch.cuda.graph_pool_handle()
         self._stream = torch.cuda.Stream()
 
-    def run(self, batch: Batch, work: Work) -> Tensor:
-        """Replay the shape's graph on these inputs."""
-        captured = self._captured.get(batch.shape)
-        if captured is None:
-            return self._first(batch, work)
-        captured.inputs.take(batch)
-        captured.graph.replay()
-        return captured.output
-
-    def forget(self) -> None:
-        """Drop the graphs, when the device is done with them."""
-        torch.cuda.synchronize()
-        self._captured.clear()
-
-    def _first(self, batch: Batch, work: Work) -> Tensor:
-        expected = work(batch)
-        if batch.shape in self._refused or len(self._captured) >= MOST_GRAPHS:
-            return expected
-        try:
-            captured = self._capture(batch.copy(), work)
-            captured.graph.replay()
-            difference, largest = to_host(_distance(captured.output, expected)).tolist()
-        except RuntimeError as error:  # a forward that reads from the host, or no memory left
-            self._refuse(batch, str(error).splitlines()[0])
-            return expected
-        if not difference <= TOLERANCE * largest:
-            self._refuse(batch, f"its replay differs by {difference:.3g}")
-            return expected
-        self._captured[batch.shape] = captured
-        return captured.output
-
-    def _capture(self, inputs: Batch, work: Work) -> _Captured:
-        """Capture `work`. It writes the same keys and values to the same places each time, so repeating it is safe."""
+    def __call__(self, inputs: Batch, work: Work) -> Replay:
+        """Run `work` on a stream of its own until nothing new is compiled or allocated, then capture it."""
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             for _ in range(WARM_UPS):
@@ -171,11 +222,11 @@ class CudaGraphs:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
             output = work(inputs)
-        return _Captured(inputs, output, graph)
+        return _Graph(inputs, output, graph)
 
-    def _refuse(self, batch: Batch, reason: str) -> None:
-        self._refused.add(batch.shape)
-        log.warning("forward_not_captured", model=self._name, shape=batch.shape, reason=reason)
+    def wait(self) -> None:
+        """Wait for the device."""
+        torch.cuda.synchronize()
 
 
 def _distance(one: Tensor, other: Tensor) -> Tensor:

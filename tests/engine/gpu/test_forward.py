@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from specsched.engine.gpu.forward import MOST_WIDTH, StaticForward, bucket
-from specsched.engine.gpu.graphs import Buffered, Uncaptured
+from specsched.engine.gpu.graphs import BufferedCapture, Replayed, Uncaptured
 from specsched.engine.kv.base import BLOCK_TOKENS
 from specsched.engine.kv.blocks import BlockKV
 from specsched.engine.model import LanguageModel
@@ -23,11 +23,15 @@ def inference():
         yield
 
 
-class Recording(Buffered):
+def buffered():
+    return Replayed("m", BufferedCapture())
+
+
+class Recording(Replayed):
     """Notes shapes, and when everything was forgotten."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__("m", BufferedCapture())
         self.shapes = []
         self.forgotten = 0
 
@@ -60,7 +64,7 @@ def static(forward, rows, tokens):
     return [of_row[:count].clone() for of_row, count in zip(logits, counts, strict=True)]
 
 
-@pytest.mark.parametrize("graphs", [Buffered, Uncaptured])
+@pytest.mark.parametrize("graphs", [buffered, Uncaptured])
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_it_computes_what_the_plain_forward_computes(kind, graphs):
     network = tiny_network(kind)
@@ -78,7 +82,7 @@ def test_it_computes_what_the_plain_forward_computes(kind, graphs):
 def test_steps_follow_each_other_without_the_host():
     network = tiny_network()
     (plain, rows), (model, placed) = model_of(network), model_of(network)
-    forward = StaticForward(model, Buffered())
+    forward = StaticForward(model, buffered())
     lines = forward.place(placed, [4, 4, 4])
     for step, token in enumerate([3, 9, 4, 1]):
         ours = forward(lines.ahead(step), torch.full((3, 1), token), torch.ones(3, dtype=torch.long))
@@ -94,7 +98,7 @@ def held(model):
 
 def test_padding_touches_nothing_that_is_alive():
     model, rows = model_of(tiny_network())
-    forward = StaticForward(model, Buffered())
+    forward = StaticForward(model, buffered())
     before = held(model)
     padded = forward(forward.place(rows, [9, 9, 9]), torch.full((3, 9), 5), torch.zeros(3, dtype=torch.long))
     assert all(torch.equal(*pair) for pair in zip(before, held(model), strict=True))
@@ -136,7 +140,37 @@ def test_all_is_forgotten_when_the_pool_moves():
 
 def test_an_output_is_good_until_the_next_run():
     model, rows = model_of(tiny_network())
-    forward = StaticForward(model, Buffered())
+    forward = StaticForward(model, buffered())
+    static(forward, rows, [[1, 2]] * 3)
     first = forward(forward.place(rows, [1] * 3), torch.ones(3, 1, dtype=torch.long), torch.ones(3, dtype=torch.long))
     static(forward, rows, [[1, 2]] * 3)
     assert first.isnan().all()
+
+
+class Faulty(BufferedCapture):
+    """Captures that go wrong: they fail, or replay something else."""
+
+    def __init__(self, *, fails):
+        super().__init__()
+        self.fails = fails
+        self.tried = 0
+
+    def __call__(self, inputs, work):
+        self.tried += 1
+        if self.fails:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return super().__call__(inputs, lambda batch: work(batch) + 1.0)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_capture_that_fails_or_replays_something_else_is_not_used(fails):
+    network = tiny_network()
+    (plain, rows), (model, placed) = model_of(network), model_of(network)
+    capture = Faulty(fails=fails)
+    forward = StaticForward(model, Replayed("m", capture))
+    for _ in range(3):
+        for ours, theirs in zip(
+            static(forward, placed, [[4], [5], [6]]), plain.forward(rows, [[4], [5], [6]]), strict=True
+        ):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    assert capture.tried == 1, "nor tried again"

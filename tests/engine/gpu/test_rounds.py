@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from specsched.engine.device import choose_storage
 from specsched.engine.gpu.choose import BUFFERED, CAPTURED, DeviceStyle, HostStyle, choose_style
-from specsched.engine.gpu.graphs import Buffered
+from specsched.engine.gpu.graphs import BufferedCapture, Replayed
 from specsched.engine.kv.blocks import BlockKV
 from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.load import load_engine
@@ -26,6 +26,8 @@ from tests.helpers.pools import save_pool
 from tests.helpers.tiny import ARCHITECTURES, ScriptedController, always, engine_of, job, perturbed, run, tiny_network
 
 PROMPTS = [[1, 2, 3, 4, 5], [7], [9] * 13, list(range(40)), [3, 1] * 9, [60, 2, 33], list(range(50, 20, -1)), [5, 5]]
+TOGETHER = [prompt for prompt in PROMPTS if len(prompt) > 1]
+"""Nobody decodes at once: all can be read in one step, and rounds are the same whatever the clock says."""
 ARMS = (Arm("d", 4), Arm("none", 0), Arm("ngram", 3), Arm("other", 2), Arm("d", 1), Arm("other", 6))
 CPU = torch.device("cpu")
 
@@ -207,11 +209,11 @@ class HostReads(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class Counted(Buffered):
+class Counted(Replayed):
     """Notes the shape of every forward."""
 
     def __init__(self, shapes):
-        super().__init__()
+        super().__init__("counted", BufferedCapture())
         self.shapes = shapes
 
     def run(self, batch, work):
@@ -231,13 +233,18 @@ def test_the_host_waits_once_a_round_whatever_is_drafted_and_sampled(kind):
     target = tiny_network(kind).to(torch.bfloat16)  # else a Llama takes the lean forward, which no GPU takes
     drafts = {name: draft.to(torch.bfloat16) for name, draft in drafts_of(target).items()}
     extra = unsure(BUFFERED, drafts["d"])
-    engine = engine_of(target, drafts, ScriptedController(either), style=BUFFERED, extra=extra)
-    for i, prompt in enumerate(PROMPTS):
-        engine.submit(
-            job(prompt, request_id=str(i), sampling=SAMPLINGS[i % 4], noise_seed=i, max_tokens=60), lambda _chunk: None
-        )
-    while any(row.unread > 1 for row in engine._roster.rows.values()) or not engine._roster.rows:
-        engine.step()
+    settings = EngineSettings(prefix_cache_tokens=0, prefill_chunk_tokens=4096)
+    engine = engine_of(target, drafts, ScriptedController(either), settings=settings, style=BUFFERED, extra=extra)
+    jobs = [
+        job(prompt, request_id=str(i), sampling=SAMPLINGS[i % 4], noise_seed=i, max_tokens=60)
+        for i, prompt in enumerate(TOGETHER)
+    ]
+    for _ in range(2):  # the pools grow, then every shape is met: a capture proves itself, which the host reads
+        run(engine, jobs)
+        engine._controller.rounds.clear()
+    for each in jobs:
+        engine.submit(each, lambda _chunk: None)
+    engine.step()
     for _ in range(6):
         before = READS.count
         with HostReads() as reads:
@@ -252,8 +259,7 @@ def test_rounds_that_were_run_before_meet_no_new_shape():
     style = DeviceStyle("counted", lambda _model: Counted(shapes))
     settings = EngineSettings(prefix_cache_tokens=0, prefill_chunk_tokens=4096)
     engine = engine_of(target, drafts_of(target), ScriptedController(restless), settings=settings, style=style)
-    prompts = [prompt for prompt in PROMPTS if len(prompt) > 1]  # nobody decodes yet: all are read in one step
-    jobs = [job(prompt, request_id=str(i), max_tokens=90 + i) for i, prompt in enumerate(prompts)]
+    jobs = [job(prompt, request_id=str(i), max_tokens=90 + i) for i, prompt in enumerate(TOGETHER)]
     run(engine, jobs)
     met = set(shapes)
     engine._controller.rounds.clear()
