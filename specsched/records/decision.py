@@ -16,7 +16,7 @@ class ClassProbabilities:
     @property
     def best(self) -> str:
         """The likeliest class."""
-        return self.classes[max(range(len(self.classes)), key=self.probabilities.__getitem__)]
+        return self.classes[self.probabilities.index(max(self.probabilities))]
 
     @classmethod
     def certain(cls, prompt_class: str, classes: tuple[str, ...]) -> "ClassProbabilities":
