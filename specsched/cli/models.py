@@ -11,6 +11,7 @@ from specsched.cli.progress import TokenProgress
 from specsched.cli.refreshing import refresh
 
 if TYPE_CHECKING:
+    from specsched.modelkit.evaluate import Evaluation
     from specsched.modelkit.evaluate_pool import EvaluationJob, PoolEvaluation
 
 app = typer.Typer(no_args_is_help=True, help="List, check, train, distil, refresh and evaluate models.")
@@ -181,6 +182,9 @@ def evaluate(
     corpus: Annotated[Path | None, typer.Option(help="Corpus whose valid split gives held-out losses.")] = None,
     plots: Annotated[Path | None, typer.Option(help="Folder for plots.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write tables and checks to this file.")] = None,
+    priors: Annotated[
+        Path | None, typer.Option(help="Write what was found for `store.priors_file`: what a cold start believes.")
+    ] = None,
     seed: SeedOption = 0,
 ) -> None:
     """Measure acceptance class × draft × temperature, hazards, step costs, and what adapting can gain."""
@@ -198,10 +202,23 @@ def evaluate(
     print_table("Checks", ("name", "value", "bar", "holds"), checks)
     if json_file:
         json_file.write_text(json.dumps(report.as_json("specsched models evaluate"), indent=1) + "\n", encoding="utf-8")
+    if priors:
+        _write_priors(pool, found.evaluation, priors)
     if plots:
         from specsched.modelkit.plots import plot_evaluation
 
         console.print("plots: " + ", ".join(str(file) for file in plot_evaluation(found.evaluation, plots)))
+
+
+def _write_priors(pool: Path | None, evaluation: "Evaluation", file: Path) -> None:
+    from specsched.cli.stores import arm_versions
+    from specsched.modelkit.priors import prior_cells
+    from specsched.policy.exchange import cells_to_json
+    from specsched.pool.manifest import default_manifest, load_pool
+
+    cells = list(prior_cells(evaluation, arm_versions(load_pool(pool or default_manifest()))))
+    file.write_text(cells_to_json(cells) + "\n", encoding="utf-8")
+    console.print(f"priors: {file}")
 
 
 @app.command("recommend")

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from specsched.classify.base import Classifier
 from specsched.config.tree import Config
-from specsched.policy.memory import NullStore, Store
+from specsched.errors import ConfigError
+from specsched.policy.exchange import cells_from_json
+from specsched.policy.memory import Cell, NullStore, Store
+from specsched.policy.priors import PriorStore
 from specsched.policy.redis import RedisStore
 from specsched.policy.sqlite import SqliteStore
 from specsched.pool.manifest import Pool
@@ -16,13 +19,21 @@ def make_store(config: Config, pool: Pool, classifier: Classifier) -> Store:
     """Build the store that the configuration names.
 
     Raises:
-        ConfigError: one cannot write there, or it is no URL.
+        ConfigError: one cannot write there, it is no URL, or priors cannot be read.
     """
     section = config.store
     if section.redis_url is not None:
         bounds = (*classifier.classes, *(config.policy.prompt_classes or ()), str(config.policy.max_gamma))
         return RedisStore(section.redis_url, _hash((*_of_target(pool), *bounds)), arm_versions(pool))
-    return SqliteStore(Path(section.path)) if section.path else NullStore()
+    store = SqliteStore(Path(section.path)) if section.path else NullStore()
+    return PriorStore(store, _priors(Path(section.priors_file))) if section.priors_file else store
+
+
+def _priors(file: Path) -> tuple[Cell, ...]:
+    try:
+        return cells_from_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"store.priors_file {file}: {error}") from error
 
 
 def arm_versions(pool: Pool) -> Mapping[str, str]:

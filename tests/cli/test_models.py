@@ -3,7 +3,12 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from specsched.classify.fake import FixedClassifier
 from specsched.cli.models import app
+from specsched.cli.stores import arm_versions, make_store
+from specsched.config.tree import Config
+from specsched.errors import ConfigError
+from specsched.pool.manifest import default_manifest, load_pool
 
 RUNNER = CliRunner()
 PROMPTS = '{"id": "1", "prompt": "Please say 4.", "category": "chat"}\n' * 20
@@ -40,14 +45,32 @@ def test_from_a_corpus_to_a_recommended_pool(target, tmp_path):
         encoding="utf-8",
     )
     few = ["--pool", str(pool), *data, "--per-class", "2", "--max-new-tokens", "12"]
-    evaluated = RUNNER.invoke(app, ["evaluate", *few, "--json", str(tmp_path / "out.json")])
+    files = ["--json", str(tmp_path / "out.json"), "--priors", str(tmp_path / "priors.json")]
+    evaluated = RUNNER.invoke(app, ["evaluate", *few, *files])
     assert evaluated.exit_code == 0, evaluated.output
     assert "headroom_class_over_global" in (tmp_path / "out.json").read_text(encoding="utf-8")
+    check_priors(pool, tmp_path)
     recommended = RUNNER.invoke(app, ["recommend", *few, "--json"])
     assert recommended.exit_code == 0, recommended.output
     assert '"max_gamma"' in recommended.output
     listed = json.loads(RUNNER.invoke(app, ["list", "--pool", str(pool), "--json"]).output)
     assert [row["id"] for row in listed] == ["big", "small", "ngram"]
+
+
+def check_priors(pool, folder):
+    """A service with this file begins with what was evaluated."""
+    members = load_pool(pool)
+    config = Config(store={"priors_file": str(folder / "priors.json")})
+    cells = make_store(config, members, FixedClassifier()).load()
+    assert {cell.draft_model for cell in cells} == {"small", "ngram"}
+    assert {cell.draft_version for cell in cells} == set(arm_versions(members).values())
+
+
+def test_priors_that_cannot_be_read_are_one_line(tmp_path):
+    (tmp_path / "priors.json").write_text("{}", encoding="utf-8")
+    config = Config(store={"priors_file": str(tmp_path / "priors.json")})
+    with pytest.raises(ConfigError, match=r"priors.json: no export of a policy"):
+        make_store(config, load_pool(default_manifest()), FixedClassifier())
 
 
 def test_checking_a_pool_with_problems_exits_with_1(tmp_path):

@@ -11,6 +11,11 @@ class Store(Section):
     """What the policy has learnt, over restarts."""
 
     path: str | None = Field(default=None, description="SQLite file; unset: what is learnt ends with the service.")
+    priors_file: str | None = Field(
+        default=None,
+        description="What a cold start believes of drafts that `path` knows nothing of: a file of `models evaluate "
+        "--priors` or `policy export`. It counts for little beside traffic.",
+    )
     redis_url: str | None = Field(
         default=None,
         description="redis://host:port/db of a server that replicas learn together through; instead of `path`.",
@@ -20,4 +25,6 @@ class Store(Section):
     def _one_place(self) -> Self:
         if self.path is not None and self.redis_url is not None:
             raise ValueError("path and redis_url exclude each other")
+        if self.priors_file is not None and self.redis_url is not None:
+            raise ValueError("priors_file and redis_url exclude each other: replicas would each add it; import it once")
         return self
