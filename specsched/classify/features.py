@@ -1,23 +1,22 @@
 """Prompt → hashed word n-grams, in numpy alone.
 
 Channels: uni- and bigrams of words, and of stems (a word's first five letters, so that "summarise" and "summary" are
-one); stems of the prompt's first and of its last few lines once more, because what an instruction asks for stands at
-one of the two ends and the middle is material; and the first one, two and three stems, which mostly are the
-instruction's verb. Each channel hashes into its own block of weights (the hashing trick, arXiv 0902.2206) and has a
-fixed length, so that long material cannot drown a short instruction. Every digit is a 0: a class is never about which
-number. The numbers in this file are part of an artefact's meaning; change one, raise LAYOUT.
+one); stems of the first and of the last line once more, because what an instruction asks for stands at one of the two
+ends and the rest is material; and the first one, two and three stems, which mostly are the instruction's verb. Each
+channel hashes into its own block of weights (the hashing trick, arXiv 0902.2206) and has a fixed length, so that long
+material cannot drown a short instruction. Every digit is a 0: a class is never about which number. The numbers in this
+file are part of an artefact's meaning; change one, raise LAYOUT.
 """
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-LAYOUT = 2
+LAYOUT = 3
 HEAD_BYTES, TAIL_BYTES = 1200, 400
-EDGE_BYTES = 160
+LINE_CHARACTERS = 160
 STEM_BYTES = 5
 OPENING_WORDS = 3
 
@@ -59,48 +58,46 @@ def _channels(*shapes: tuple[int, float]) -> tuple[Channel, ...]:
 
 
 CHANNELS = _channels((15, 0.7), (15, 0.7), (14, 1.0), (14, 1.0), (12, 0.5))
-"""Words, stems, stems of the head, stems of the tail, opening."""
+"""Words, stems, stems of the first line, stems of the last line, opening."""
 BUCKETS = sum(1 << channel.bits for channel in CHANNELS)
 LENGTH = sum(channel.length**2 for channel in CHANNELS) ** 0.5
 """Of the features of any prompt that has words."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """Hashes (W,) of words and of their stems, and the byte (W,) that each begins at."""
-
-    words: Hashes
-    stems: Hashes
-    starts: NDArray[np.intp]
-
-    @classmethod
-    def of(cls, data: Bytes) -> Self:
-        """A word is a run of letters, digits and high bytes, or one mark."""
-        kinds = _KINDS[data]
-        first = np.ones(len(data), bool)
-        first[1:] = (kinds[1:] == _MARK) | (kinds[1:] != kinds[:-1])
-        starts = np.flatnonzero(first)
-        offsets = np.arange(len(data)) - starts[np.cumsum(first) - 1]
-        terms = (data + np.uint64(1)) * _POWERS[offsets]
-        full = kinds[starts] != _BLANK
-        words = np.add.reduceat(terms, starts)[full]
-        stems = np.add.reduceat(np.where(offsets < STEM_BYTES, terms, np.uint64(0)), starts)[full]
-        return cls(words, stems, starts[full])
-
-
 def extract(text: str) -> Features:
     """Return a prompt's features. Any string will do, the empty one too."""
-    data = _normalised(text)
-    found = _Words.of(data)
+    words, stems = _words(text)
     hashes = (
-        _grams(found.words),
-        _grams(found.stems),
-        _grams(found.stems[found.starts < EDGE_BYTES]),
-        _grams(found.stems[found.starts >= len(data) - EDGE_BYTES]),
-        _openings(found.stems[:OPENING_WORDS]),
+        _grams(words),
+        _grams(stems),
+        _grams(_words(_first_line(text))[1]),
+        _grams(_words(_last_line(text))[1]),
+        _openings(stems[:OPENING_WORDS]),
     )
     features = [channel.features(grams) for channel, grams in zip(CHANNELS, hashes, strict=True)]
     return Features(np.concatenate([f.buckets for f in features]), np.concatenate([f.values for f in features]))
+
+
+def _first_line(text: str) -> str:
+    return text[:HEAD_BYTES].strip().partition("\n")[0][:LINE_CHARACTERS]
+
+
+def _last_line(text: str) -> str:
+    return text[-HEAD_BYTES:].strip().rpartition("\n")[2][-LINE_CHARACTERS:]
+
+
+def _words(text: str) -> tuple[Hashes, Hashes]:
+    """Hashes (W,) of words, and of their stems; a word is a run of letters, digits and high bytes, or one mark."""
+    data = _normalised(text)
+    kinds = _KINDS[data]
+    first = np.ones(len(data), bool)
+    first[1:] = (kinds[1:] == _MARK) | (kinds[1:] != kinds[:-1])
+    starts = np.flatnonzero(first)
+    offsets = np.arange(len(data)) - starts[np.cumsum(first) - 1]
+    terms = (data + np.uint64(1)) * _POWERS[offsets]
+    full = kinds[starts] != _BLANK
+    words = np.add.reduceat(terms, starts)[full]
+    return words, np.add.reduceat(np.where(offsets < STEM_BYTES, terms, np.uint64(0)), starts)[full]
 
 
 def _normalised(text: str) -> Bytes:

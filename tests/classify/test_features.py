@@ -22,7 +22,7 @@ def test_a_blank_prompt_has_none(blank):
 
 
 def test_case_digits_and_white_space_do_not_matter():
-    one, other = extract("Add 12  and\n34"), extract("add 99 AND 70")
+    one, other = extract("Add 12  and\t34"), extract("add 99 AND 70")
     assert np.array_equal(one.buckets, other.buckets)
     assert np.array_equal(one.values, other.values)
 
@@ -39,6 +39,14 @@ def test_channels_lie_side_by_side():
     ends = [channel.start + (1 << channel.bits) for channel in CHANNELS]
     assert [channel.start for channel in CHANNELS] == [0, *ends[:-1]]
     assert ends[-1] == BUCKETS
+
+
+def test_the_first_and_the_last_line_are_told_from_the_rest():
+    _, _, first, last, _ = CHANNELS
+    found = extract("Sum this up:\nIt rained.\nThanks!").buckets
+    for channel, tokens in ((first, 4), (last, 2)):
+        inside = (found >= channel.start) & (found < channel.start + (1 << channel.bits))
+        assert sum(inside) == tokens + tokens - 1  # words and pairs
 
 
 def test_words_of_one_stem_are_alike():
