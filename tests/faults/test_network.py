@@ -15,7 +15,7 @@ from specsched.records import Completion
 from specsched.scheduler.resume import ResumeLimits
 from specsched.scheduler.scheduler import Scheduler
 from specsched.worker.launcher import Launcher
-from tests.helpers.fault_proxy import fault_proxy
+from tests.helpers.fault_proxy import FaultProxy, fault_proxy
 from tests.helpers.service import ROOT, ask, parts_over, scripted_command, scripted_service, scripted_tokens
 
 PROMPT = (20, 21, 22)
@@ -102,25 +102,8 @@ async def test_two_workers_of_one_name_are_told_apart():
         assert {load.worker_id for load in dispatcher.loads()} == names
 
 
-async def test_a_caller_that_vanishes_frees_its_row(tmp_path):
-    async with (
-        scripted_service(tmp_path, round_seconds=0.05) as served,
-        fault_proxy(served.address) as proxy,
-        Client(proxy.address) as client,
-    ):
-        call = asyncio.create_task(client.complete(ask(max_tokens=2000)))
-        async with asyncio.timeout(10.0):
-            while not served.scheduler.loads()[0].running_rows:
-                await asyncio.sleep(0.01)
-        proxy.cut()
-        await idle(served)
-        call.cancel()
-        with pytest.raises((SpecschedError, asyncio.CancelledError)):
-            await call
-        assert (await served.client.complete(ask(max_tokens=6))).token_ids == scripted_tokens(PROMPT, 6)
-
-
-async def test_a_half_open_connection_of_a_caller_frees_its_row(tmp_path):
+@pytest.mark.parametrize("vanish", [FaultProxy.cut, FaultProxy.blackhole])
+async def test_a_caller_that_vanishes_frees_its_row(tmp_path, vanish):
     async with (
         scripted_service(tmp_path, round_seconds=0.05, caller_keepalive_seconds=0.2) as served,
         fault_proxy(served.address) as proxy,
@@ -130,8 +113,9 @@ async def test_a_half_open_connection_of_a_caller_frees_its_row(tmp_path):
         async with asyncio.timeout(10.0):
             while not served.scheduler.loads()[0].running_rows:
                 await asyncio.sleep(0.01)
-        proxy.blackhole()
+        vanish(proxy)
         await idle(served)
         call.cancel()
         with pytest.raises((SpecschedError, asyncio.CancelledError)):
             await call
+        assert (await served.client.complete(ask(max_tokens=6))).token_ids == scripted_tokens(PROMPT, 6)
