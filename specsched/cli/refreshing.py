@@ -39,7 +39,8 @@ def refresh(
     from specsched.telemetry.sinks.reading import read_acceptance
 
     members = load_pool(pool or default_manifest())
-    weak = weaknesses(read_acceptance(records), [spec.id for spec in members.drafts if spec.kind == "model"])
+    trained = [spec.id for spec in members.drafts if spec.kind == "model" and spec.single]
+    weak = weaknesses(read_acceptance(records), trained)
     spec, chosen = kit.refreshing(members, weak, classes)
     assert members.target.path is not None, "a target has a folder"
     assert spec.path is not None, "so has a draft that is a model"
