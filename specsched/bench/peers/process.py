@@ -90,9 +90,10 @@ class PeerProcess:
         self.name = peer.name
         work.mkdir(parents=True, exist_ok=True)
         self._log = work / f"{peer.name}.log"
+        folders = {str(draft.path): draft.id for draft in reversed(pool.drafts) if draft.kind == "model"}
         options = {
             "target": str(pool.target.path),
-            "drafts": {draft.id: str(draft.path) for draft in pool.drafts if draft.kind == "model"},
+            "drafts": {name: path for path, name in reversed(folders.items())},  # of several on one folder the first
             "precision": peer.precision,
             "threads": threads,
             "work": str(work),
