@@ -10,7 +10,7 @@ import torch
 
 from specsched.engine.law import History
 from specsched.engine.model import LanguageModel
-from specsched.engine.proposers.base import Draft, Proposer
+from specsched.engine.proposers.base import Draft, Proposer, at_length
 from specsched.engine.rounds import Rounds
 from specsched.engine.row import Row
 from specsched.records import CostGrid, CostPoint, DraftCost, Job, Plan, Sampling
@@ -69,7 +69,7 @@ class Profiler:
             stopwatch: Seconds that work takes; `stopwatch_for` the target's device by default.
         """
         self._target = target
-        self._proposers = proposers
+        self._proposers = {name: at_length(proposer) for name, proposer in proposers.items()}
         self._rounds = rounds
         self._max_rows = max_rows
         self._seconds = seconds

@@ -1,6 +1,7 @@
 """What the engine does around its rounds: limits, stops, pauses, disabled drafts, bad jobs."""
 
 import time
+from functools import partial
 
 import pytest
 import torch
@@ -8,6 +9,10 @@ from transformers import AutoModelForCausalLM, MambaConfig
 
 from specsched.engine.model import LanguageModel
 from specsched.engine.profile import Profiler, stopwatch_for
+from specsched.engine.proposers.composite import CompositeProposer
+from specsched.engine.proposers.draft_model import DraftModelProposer
+from specsched.engine.proposers.drawing import Drawing
+from specsched.engine.proposers.ngram import NgramProposer
 from specsched.engine.settings import EngineSettings
 from specsched.errors import DuplicateRequest, InvalidRequest, UnsupportedModel
 from specsched.records import Candidate, FinishReason, Plan, Sampling
@@ -170,6 +175,30 @@ def test_a_profile_ends_with_its_time() -> None:
     engine = engine_of(TARGET)
     grid = Profiler(engine._target, {}, engine._rounds, max_rows=4, seconds=20.0, clock=Disturbed()).grid()
     assert [point.positions for point in grid.verify] == [1, 2, 3]  # five seconds each, of half the time
+
+
+class Steps(LanguageModel):
+    """A model that counts its steps."""
+
+    taken = 0
+
+    def step(self, rows, ids):
+        self.taken += 1
+        return super().step(rows, ids)
+
+
+def test_a_draft_s_step_is_timed_also_where_it_would_stop_or_copy() -> None:
+    model = Steps(perturbed(TARGET, 0.1), "m", max_rows=4)
+    stopping = DraftModelProposer("m", model, partial(Drawing, stop_below=0.999))
+    copying = CompositeProposer("m", [NgramProposer("m", 3), stopping])
+    engine = engine_of(TARGET)
+    proposers = {"stopping": stopping, "copying": copying}
+    profiler = Profiler(
+        engine._target, proposers, engine._rounds, max_rows=1, seconds=5.0, stopwatch=lambda: float(model.taken)
+    )
+    assert [draft.steps[0].seconds for draft in profiler.grid().drafts] == [1.0, 1.0]
+    model.kv.check_integrity()
+    assert not model.kv.open_rows
 
 
 def test_the_profile_covers_what_the_policy_needs() -> None:

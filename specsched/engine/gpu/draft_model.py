@@ -12,7 +12,7 @@ from specsched.engine.gpu.judge import Guesses
 from specsched.engine.kv import KVRow
 from specsched.engine.law import Span, shape_logits
 from specsched.engine.noise import Purpose
-from specsched.engine.proposers.base import Draft
+from specsched.engine.proposers.base import Draft, Proposer
 from specsched.engine.proposers.draft_model import DraftModelProposer
 from specsched.engine.row import Row
 from specsched.engine.transfer import to_device, to_host
@@ -34,6 +34,10 @@ class DeviceDraftProposer(DraftModelProposer):
         super().__init__(draft_id, forward.model)
         self._forward = forward
         self._stop_below = stop_below
+
+    def at_length(self) -> Proposer:
+        """Return one that never stops by itself (`MayEndEarly`)."""
+        return DeviceDraftProposer(self.id, self._forward)
 
     def propose(self, rows: Sequence[Row], gammas: Sequence[int]) -> list[Draft]:
         """Guess, and read the guesses: for callers that want them on the host."""

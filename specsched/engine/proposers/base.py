@@ -44,6 +44,15 @@ class Proposer(Protocol):
 
 
 @runtime_checkable
+class MayEndEarly(Protocol):
+    """A proposer whose work may be less than what is asked for, by what the text is like."""
+
+    def at_length(self) -> Proposer:
+        """Return one that does all the work, over the same weights, with rows of its own: what a step costs."""
+        ...
+
+
+@runtime_checkable
 class LooksBack(Protocol):
     """A proposer that can say what it would have brought to a greedy completion that it did not draft."""
 
@@ -54,3 +63,8 @@ class LooksBack(Protocol):
         fit. It may keep the row's text until it forgets it.
         """
         ...
+
+
+def at_length(proposer: Proposer) -> Proposer:
+    """Return a proposer that does all the work that is asked for."""
+    return proposer.at_length() if isinstance(proposer, MayEndEarly) else proposer

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from specsched.engine.proposers.base import NOTHING, Draft, Proposer
+from specsched.engine.proposers.base import NOTHING, Draft, Proposer, at_length
 from specsched.engine.row import Row
 
 
@@ -28,6 +28,10 @@ class CompositeProposer:
                 for i, draft in zip(left, proposed, strict=True):
                     drafts[i] = draft
         return drafts
+
+    def at_length(self) -> Proposer:
+        """Return the last proposer alone, at length (`MayEndEarly`): copies cost next to nothing."""
+        return at_length(self.proposers[-1])
 
     def commit(self, row: Row, valid_tokens: int) -> None:
         """Let every one roll back to what stands."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from specsched.engine.kv import KVRow
 from specsched.engine.model import LanguageModel
-from specsched.engine.proposers.base import NOTHING, Draft
+from specsched.engine.proposers.base import NOTHING, Draft, Proposer
 from specsched.engine.proposers.drawing import Drawing
 from specsched.engine.row import Row
 from specsched.policy.counterfactual import runs
@@ -58,6 +58,10 @@ class DraftModelProposer:
         kv = self._kv.pop(row, None)
         if kv is not None:
             self.model.kv.close(kv)
+
+    def at_length(self) -> Proposer:
+        """Return one that never stops by itself (`MayEndEarly`)."""
+        return DraftModelProposer(self.id, self.model)
 
     def stands(self, row: Row, depth: int) -> list[int]:
         """Take in the row's whole text once, and compare what it would have named with what came (`LooksBack`)."""
