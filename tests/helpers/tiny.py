@@ -53,7 +53,7 @@ def tiny_network(
 def perturbed(network: PreTrainedModel, scale: float, seed: int = 1) -> PreTrainedModel:
     """A copy with noise on every weight: a draft that is right often, but not always."""
     torch.manual_seed(seed)
-    other = type(network)(network.config).eval()
+    other = type(network)(deepcopy(network.config)).eval()
     other.load_state_dict(network.state_dict())
     with torch.no_grad():
         for weight in other.parameters():
