@@ -78,7 +78,7 @@ class CorrectedClassifier:
     """Classifies by weights that are replaced as a whole: `classify` from any thread, all else from one.
 
     Nothing is written to disk, and what arms have learnt is kept: it belongs to the file, not to its corrections.
-    `version` names the weights in force; `roll_back` undoes the last corrections one by one, `reset` or a restart all.
+    `version` names the weights in force; `roll_back` undoes the last corrections one by one or all, a restart all.
     """
 
     def __init__(
@@ -124,24 +124,19 @@ class CorrectedClassifier:
         if agreeing:
             self._publish(agreeing)
 
-    def roll_back(self) -> bool:
-        """Undo the last correction, to the bit; returns whether there was one to undo. Labels that wait are dropped.
+    def roll_back(self, *, everything: bool = False) -> bool:
+        """Undo the last correction, or all, to the bit; returns whether there was one. Labels that wait are dropped.
 
         What tenants have spent stays spent: a flood that was undone cannot begin anew.
         """
         self._pending = _Pending()
-        if not self._earlier:
+        if self._current is self._base or not (everything or self._earlier):
             return False
-        self._current = self._earlier.pop()
+        self._current = self._base if everything else self._earlier.pop()
+        if everything:
+            self._earlier.clear()
         log.info("classifier_rolled_back", version=self.version)
         return True
-
-    def reset(self) -> None:
-        """Undo every correction, to the bit."""
-        self._pending = _Pending()
-        self._earlier.clear()
-        self._current = self._base
-        log.info("classifier_rolled_back", version=self.version)
 
     def _account(self, tenant: str) -> _Account | None:
         account = self._accounts.get(tenant)

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from specsched.cli.access import TokenOption
 from specsched.cli.bench.running import FileOption, print_checks, run
+from specsched.cli.operating import ADMIN_ADDRESS, AdminOption, ask
 from specsched.cli.output import console, one_line_errors
 
-app = typer.Typer(no_args_is_help=True, help="Train and evaluate the prompt classifier.")
+app = typer.Typer(no_args_is_help=True, help="Train and evaluate the prompt classifier; undo what labels made of it.")
 
 SeedOption = Annotated[int, typer.Option(help="Equal seeds give equal weights.")]
 
@@ -54,3 +56,16 @@ def evaluate(
     path = classifier or default_manifest().with_name("classifier.skops")
     report = run("classifier", partial(measure_classifier, path, data, seed), json_file, "specsched classify evaluate")
     print_checks(report.checks)
+
+
+@app.command()
+@one_line_errors
+def rollback(
+    address: AdminOption = ADMIN_ADDRESS,
+    token_file: TokenOption = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Every correction, not the last one alone.")] = False,
+) -> None:
+    """Take back what callers' labels made of a running service's classifier (`classifier.online_correction`)."""
+    done = ask(address, token_file, lambda client: client.rollback_classifier(everything=everything))
+    console.print(f"rolled back to {done.version}" if done.rolled_back else "no correction to take back")

@@ -36,6 +36,16 @@ class PolicyTable:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassifierRollback:
+    """What became of corrections of the classifier."""
+
+    rolled_back: bool
+    """Whether there was one."""
+    version: str
+    """In force now; empty where labels correct none."""
+
+
+@dataclass(frozen=True, slots=True)
 class DraftList:
     """The drafts, each with its state and residency."""
 
@@ -130,6 +140,12 @@ class AdminClient:
     async def unload_draft(self, draft_model: str) -> None:
         """Have every worker free a draft's memory."""
         await self._call(self._stub.UnloadDraft, admin_pb2.UnloadDraftRequest(draft_model=draft_model))
+
+    async def rollback_classifier(self, *, everything: bool = False) -> ClassifierRollback:
+        """Take the last correction that callers' labels brought about back, or all of them."""
+        request = admin_pb2.RollbackClassifierRequest(all=everything)
+        answer = await self._call(self._stub.RollbackClassifier, request)
+        return ClassifierRollback(answer.rolled_back, answer.version)
 
     async def _call(self, method: Any, request: Any, timeout_seconds: float | None = 0.0) -> Any:
         """Make a call; 0 seconds stand for the client's own."""

@@ -17,6 +17,11 @@ class Advisor:
         self._observer = observer
         self._feedback = feedback
 
+    @property
+    def feedback(self) -> ClassFeedback:
+        """Takes callers' labels, and takes back what they brought about."""
+        return self._feedback
+
     def decided(self, case: Case) -> None:
         """Let a decision be reported on."""
         self._advice.decided(case)

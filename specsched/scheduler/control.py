@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from specsched.classify.feedback import ClassFeedback
 from specsched.errors import InvalidRequest, Unavailable, Violation
 from specsched.policy.memory import Cell
 from specsched.policy.table import ArmCell, Table
@@ -40,6 +41,11 @@ class Control:
         self._scheduler = scheduler
         self._steering = scheduler.steering
         self._pool = tuple(drafts)
+
+    @property
+    def feedback(self) -> ClassFeedback:
+        """What callers' labels do to the classifier."""
+        return self._scheduler.advisor.feedback
 
     async def policy(self) -> PolicyView:
         """Return what is known of every arm."""

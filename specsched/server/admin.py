@@ -122,6 +122,14 @@ class AdminServicer:
         await self._control.unload_draft(message.draft_model)
         return admin_pb2.UnloadDraftResponse()
 
+    async def RollbackClassifier(  # noqa: N802
+        self, message: admin_pb2.RollbackClassifierRequest, _context: Context
+    ) -> admin_pb2.RollbackClassifierResponse:
+        """Take corrections back."""
+        feedback = self._control.feedback
+        rolled_back = feedback.roll_back(everything=message.all)
+        return admin_pb2.RollbackClassifierResponse(rolled_back=rolled_back, version=feedback.version)
+
 
 async def _blamed(field: str, work: Coroutine[Any, Any, T]) -> T:
     """A bad configuration that comes with a call is the caller's to mend."""

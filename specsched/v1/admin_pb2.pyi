@@ -708,3 +708,51 @@ class UnloadDraftResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UnloadDraftResponse: _TypeAlias = UnloadDraftResponse  # noqa: Y015
+
+@_typing.final
+class RollbackClassifierRequest(_message.Message):
+    """How far back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALL_FIELD_NUMBER: _builtins.int
+    all: _builtins.bool
+    """Every correction, not the last one alone."""
+    def __init__(
+        self,
+        *,
+        all: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollbackClassifierRequest: _TypeAlias = RollbackClassifierRequest  # noqa: Y015
+
+@_typing.final
+class RollbackClassifierResponse(_message.Message):
+    """What is in force now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLED_BACK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    rolled_back: _builtins.bool
+    """Whether there was a correction to take back."""
+    version: _builtins.str
+    """Version of the classifier in force; empty where labels correct none."""
+    def __init__(
+        self,
+        *,
+        rolled_back: _builtins.bool = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rolled_back", b"rolled_back", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollbackClassifierResponse: _TypeAlias = RollbackClassifierResponse  # noqa: Y015

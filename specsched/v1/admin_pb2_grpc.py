@@ -95,6 +95,11 @@ class AdminServiceStub:
                 request_serializer=specsched_dot_v1_dot_admin__pb2.UnloadDraftRequest.SerializeToString,
                 response_deserializer=specsched_dot_v1_dot_admin__pb2.UnloadDraftResponse.FromString,
                 _registered_method=True)
+        self.RollbackClassifier = channel.unary_unary(
+                '/specsched.v1.AdminService/RollbackClassifier',
+                request_serializer=specsched_dot_v1_dot_admin__pb2.RollbackClassifierRequest.SerializeToString,
+                response_deserializer=specsched_dot_v1_dot_admin__pb2.RollbackClassifierResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -185,6 +190,13 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RollbackClassifier(self, request, context):
+        """Take corrections of the classifier back that callers' labels brought about.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -247,6 +259,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.UnloadDraft,
                     request_deserializer=specsched_dot_v1_dot_admin__pb2.UnloadDraftRequest.FromString,
                     response_serializer=specsched_dot_v1_dot_admin__pb2.UnloadDraftResponse.SerializeToString,
+            ),
+            'RollbackClassifier': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackClassifier,
+                    request_deserializer=specsched_dot_v1_dot_admin__pb2.RollbackClassifierRequest.FromString,
+                    response_serializer=specsched_dot_v1_dot_admin__pb2.RollbackClassifierResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -574,6 +591,33 @@ class AdminService:
             '/specsched.v1.AdminService/UnloadDraft',
             specsched_dot_v1_dot_admin__pb2.UnloadDraftRequest.SerializeToString,
             specsched_dot_v1_dot_admin__pb2.UnloadDraftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackClassifier(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/specsched.v1.AdminService/RollbackClassifier',
+            specsched_dot_v1_dot_admin__pb2.RollbackClassifierRequest.SerializeToString,
+            specsched_dot_v1_dot_admin__pb2.RollbackClassifierResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,8 @@ class AdminServiceStub:
     """Load a draft into the workers."""
     UnloadDraft: _grpc.UnaryUnaryMultiCallable[_admin_pb2.UnloadDraftRequest, _admin_pb2.UnloadDraftResponse]
     """Unload a draft from the workers."""
+    RollbackClassifier: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RollbackClassifierRequest, _admin_pb2.RollbackClassifierResponse]
+    """Take corrections of the classifier back that callers' labels brought about."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -87,6 +89,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Load a draft into the workers."""
     UnloadDraft: _aio.UnaryUnaryMultiCallable[_admin_pb2.UnloadDraftRequest, _admin_pb2.UnloadDraftResponse]  # type: ignore[assignment]
     """Unload a draft from the workers."""
+    RollbackClassifier: _aio.UnaryUnaryMultiCallable[_admin_pb2.RollbackClassifierRequest, _admin_pb2.RollbackClassifierResponse]  # type: ignore[assignment]
+    """Take corrections of the classifier back that callers' labels brought about."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Configuration, policy and drafts of a running service."""
@@ -186,5 +190,13 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.UnloadDraftResponse, _abc.Awaitable[_admin_pb2.UnloadDraftResponse]]:
         """Unload a draft from the workers."""
+
+    @_abc_1.abstractmethod
+    def RollbackClassifier(
+        self,
+        request: _admin_pb2.RollbackClassifierRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.RollbackClassifierResponse, _abc.Awaitable[_admin_pb2.RollbackClassifierResponse]]:
+        """Take corrections of the classifier back that callers' labels brought about."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -148,15 +148,16 @@ def test_a_reset_returns_to_the_base_however_long_ago_it_was():
     classifier = corrected(agreeing_labels=1, undo=1)
     for text in TICKETS:
         classifier.told(text, TOLD, "t")
-    classifier.reset()
+    assert classifier.roll_back(everything=True)
     assert classifier.current is BASE
+    assert not classifier.roll_back(everything=True)
 
 
 def test_an_undone_flood_cannot_begin_anew():
     classifier = corrected(agreeing_labels=1, one_tenant=0.6)
     for _ in range(50):
         classifier.told(LIKE, TOLD, "liar")
-    classifier.reset()
+    assert classifier.roll_back(everything=True)
     for _ in range(50):
         classifier.told(LIKE, TOLD, "liar")
     assert shift(classifier, LIKE) == pytest.approx(0.0, abs=1e-4)

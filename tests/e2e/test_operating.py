@@ -8,11 +8,13 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from specsched.classify.fake import NotedFeedback
 from specsched.cli.main import app
 from specsched.policy.exchange import cells_from_json
 from tests.helpers.operated import CONFIG, operated_service
 
 RUNNER = CliRunner()
+LABELS = NotedFeedback()
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(tmp_path_factory):
     with capture_logs():  # else they would stand in what the commands say
-        async with operated_service(tmp_path_factory.mktemp("service")) as running:
+        async with operated_service(tmp_path_factory.mktemp("service"), feedback=LABELS) as running:
             yield running
 
 
@@ -79,6 +81,14 @@ async def test_what_is_learnt_is_shown_exported_imported_and_reset(typed, tmp_pa
     assert await typed("policy", "reset", "--class", "code") == "0 cells forgotten\n"
     file.write_text("{}")
     assert "no export of a policy" in await typed("policy", "import", str(file), code=2)
+
+
+async def test_what_labels_made_of_the_classifier_is_taken_back(typed):
+    for _ in range(4):
+        LABELS.told("text", "code", "tenant")
+    assert await typed("classify", "rollback") == "rolled back to 3 labels\n"
+    assert await typed("classify", "rollback", "--all") == "rolled back to 0 labels\n"
+    assert await typed("classify", "rollback") == "no correction to take back\n"
 
 
 @pytest.mark.parametrize("command", [("policy", "show"), ("drafts", "list"), ("config", "history")])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from specsched.classify.base import PROMPT_CLASSES
 from specsched.classify.fake import FixedClassifier
+from specsched.classify.feedback import ClassFeedback, NullFeedback
 from specsched.client import Client
 from specsched.dispatch.base import Dispatcher
 from specsched.dispatch.grpc import GrpcDispatcher
@@ -95,12 +96,14 @@ async def scripted_service(
     max_resumes: int = 3,
     beside: Callable[[Scheduler], Sequence[GrpcServer]] = lambda _scheduler: (),
     caller_keepalive_seconds: float = 20.0,
+    feedback: ClassFeedback | None = None,
 ) -> AsyncIterator[Served]:
     """Start everything; it serves once entered."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     launcher = Launcher(workers, scripted_command(round_seconds), env, Backoff(0.05, 0.2))
     dispatcher = GrpcDispatcher(patience=patience)
     parts = parts_over(dispatcher, policy=policy, max_requests=max_requests)
+    parts = replace(parts, feedback=feedback or NullFeedback())
     scheduler = Scheduler(replace(parts, resume_limits=ResumeLimits(max_resumes, wait_seconds=20.0)))
     server = GrpcServer(f"unix:{folder}/s.sock", max_message_bytes=2**20, keepalive_seconds=caller_keepalive_seconds)
     async with launcher, dispatcher.connect(launcher.addresses, (launcher.changed,), launcher.unresponsive):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from specsched.classify.fake import NotedFeedback
 from specsched.dispatch.fake import FakeDispatcher
 from specsched.errors import UnknownRequest
 from specsched.records import Plan, RoundRecord, Sampling, TextPrompt
@@ -27,21 +28,11 @@ class Noting:
         self.told.append(observation)
 
 
-class Labels:
-    """Takes labels."""
-
-    def __init__(self):
-        self.taken = []
-
-    def told(self, text, prompt_class, tenant):
-        self.taken.append((text, prompt_class, tenant))
-
-
 class Advisor:
     """A scheduler that only decides, its policy, its labels and its clock."""
 
     def __init__(self, **limits):
-        self.now, self.policy, self.labels = 0.0, Noting(), Labels()
+        self.now, self.policy, self.labels = 0.0, Noting(), NotedFeedback()
         parts = parts_over(FakeDispatcher(lambda _job: ()))
         parts = replace(parts, snapshot=snapshot_of(self.policy), feedback=self.labels)
         self.scheduler = Scheduler(replace(parts, advice=Advice(clock=lambda: self.now, **limits)))
