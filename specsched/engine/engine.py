@@ -173,8 +173,9 @@ class Engine:
         outcomes = self._rounds.play(rows, arms)
         self._end_unsound(rows, outcomes)
         endings = [self._commit(row, each.verdict, each.record) for row, each in zip(rows, outcomes, strict=True)]
-        for row, ending, each in zip(rows, endings, outcomes, strict=True):  # after all commits: leaving moves KV
-            self._deliver(row, ending, each.logits)
+        played = sorted(zip(rows, endings, outcomes, strict=True), key=lambda each: each[1].finish is not None)
+        for row, ending, outcome in played:  # after all commits: leaving moves KV; who ends is last: it looks back
+            self._deliver(row, ending, outcome.logits)
 
     def _end_unsound(self, rows: list[Row], outcomes: list[Outcome]) -> None:
         """Give up rows whose logits are no numbers, and the engine with them.

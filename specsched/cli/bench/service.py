@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from specsched.cli.bench.contest import ThreadsOption
 from specsched.cli.bench.running import FileOption, members, print_checks, run
 from specsched.cli.environment import apply, compute_environment
 from specsched.cli.options import PoolOption
@@ -65,7 +66,7 @@ def service(
     pool: PoolOption = None,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes: about three minutes.")] = False,
-    threads: Annotated[int, typer.Option(min=0, help="Compute threads of engine and worker; 0: all cores.")] = 0,
+    threads: ThreadsOption = 1,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw into this file.")] = None,
     json_file: FileOption = None,
 ) -> None:
