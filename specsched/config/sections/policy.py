@@ -88,7 +88,8 @@ class Policy(Section):
     guard_start_tokens: float = Field(
         default=2.5,
         ge=0,
-        description="Credit that a worker's guard starts with: with 2.5 no first 256 tokens are over 3 % slower.",
+        description="Tokens that a worker's guard may lose before it has gained any: 2.5 are 1 % of a first 256. "
+        "The slow-down share, and what the cost profile is off by, come on top.",
     )
     guard_cap_tokens: float = Field(default=2_000.0, ge=1, description="Credit that a worker's guard saves at most.")
     disabled_drafts: tuple[str, ...] = Field(default=(), description="Drafts that no round uses.")
