@@ -13,7 +13,7 @@ from specsched.cli.output import errors, print_table
 
 if TYPE_CHECKING:
     from specsched.bench.evaluation.contenders import Contestants
-    from specsched.bench.evaluation.experiment import Job, Scenario, Trials
+    from specsched.bench.evaluation.experiment import Job, Say, Scenario, Trials
     from specsched.bench.evaluation.scores import Score
     from specsched.modelkit.report import Check, Report, Table
 
@@ -49,17 +49,23 @@ class Evaluation:
         Path | None, typer.Option("--plots", help="Draw regret, goodput and arms over time into this folder.")
     ] = None
 
+    def report(self, ready: "Mapping[str, Scenario]", contestants: "Contestants", say: "Say") -> "Report":
+        """Run what was asked for.
+
+        Raises:
+            SetupError: no such scenario or policy.
+        """
+        from specsched.bench.evaluation.experiment import run
+
+        return _report(run(self._job(ready, contestants), say))
+
     def run(self, command: str, ready: "Mapping[str, Scenario]", contestants: "Contestants") -> None:
         """Run what was asked for, print what came of it, write and draw it.
 
         Raises:
             SetupError: no such scenario or policy.
         """
-        from specsched.bench.evaluation.experiment import Job
-
-        contenders = contestants.chosen(self.policy or ["adaptive"], baselines=self.baselines)
-        seeds = range(self.first_seed, self.first_seed + self.seeds)
-        trials = _run(Job(_named(self.scenario, ready), contenders, seeds, self.processes))
+        trials = _run(self._job(ready, contestants))
         report = _report(trials)
         for table in report.tables.values():
             print_table(table.title, table.columns, table.rows)
@@ -71,6 +77,13 @@ class Evaluation:
             from specsched.bench.evaluation.plots import plot
 
             plot(trials, self.plots)
+
+    def _job(self, ready: "Mapping[str, Scenario]", contestants: "Contestants") -> "Job":
+        from specsched.bench.evaluation.experiment import Job
+
+        contenders = contestants.chosen(self.policy or ["adaptive"], baselines=self.baselines)
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        return Job(_named(self.scenario, ready), contenders, seeds, self.processes)
 
 
 evaluated = spread("evaluation", Evaluation)

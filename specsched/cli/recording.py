@@ -17,7 +17,7 @@ from specsched.modelkit.language_model import LanguageModel, load_language_model
 from specsched.modelkit.measure import PinnedController
 from specsched.modelkit.paths import LookupScores, ScoredPath, Scores, score_paths
 from specsched.modelkit.prompts import draw_prompts, load_prompts
-from specsched.pool.manifest import Pool, default_manifest, load_pool
+from specsched.pool.manifest import Pool
 from specsched.pool.weights import verify_weights
 from specsched.text.repetition import repeated_share
 
@@ -42,24 +42,14 @@ class RecordJob:
     profile_seconds: float
 
 
-def record_pool(manifest: Path | None, job: RecordJob, folder: Folder, say: Say) -> None:
-    """Record a pool, the reference pool where none is named.
-
-    Raises:
-        SetupError: a model or prompts that cannot be used; a recording of another kind stands there.
-    """
-    pool = load_pool(manifest or default_manifest())
-    classifier = FixedClassifier() if pool.classifier is None else LinearClassifier.load(pool.classifier)
-    _record(pool, classifier, job, folder, say)
-
-
-def _record(pool: Pool, classifier: Classifier, job: RecordJob, folder: Folder, say: Say) -> None:
+def record_pool(pool: Pool, job: RecordJob, folder: Folder, say: Say) -> None:
     """Record what is missing.
 
     Raises:
         SetupError: a model or prompts that cannot be used; a recording of another kind stands there.
     """
     say("loading", 0, 1)
+    classifier = FixedClassifier() if pool.classifier is None else LinearClassifier.load(pool.classifier)
     specs = [spec for spec in pool.drafts if spec.kind != "none" and spec.single]
     versions = tuple(verify_weights(spec).sha256 if spec.path else "" for spec in (pool.target, *specs))
     assert pool.target.path is not None, "targets have a path"

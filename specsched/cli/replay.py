@@ -2,13 +2,20 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from specsched.cli.evaluation import Evaluation, evaluated
 from specsched.cli.options import ConfigOption, PoolOption
 from specsched.cli.output import console, errors, one_line_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from specsched.bench.evaluation.contenders import Contestants
+    from specsched.bench.evaluation.experiment import Scenario
+    from specsched.bench.replay.recording import Recording
 
 app = typer.Typer(help="Record the target's paths once; score any policy on them.", invoke_without_command=True)
 
@@ -74,13 +81,14 @@ def record(
     from specsched.bench.replay.recording import Folder
     from specsched.cli.data import own_prompts
     from specsched.cli.recording import RecordJob, record_pool
+    from specsched.pool.manifest import default_manifest, load_pool
 
     temperatures = tuple(dict.fromkeys(temperature or (0.0, 0.8)))
     job = RecordJob(data or own_prompts(), per_class, max_tokens, max_gamma, temperatures, seed, profile_seconds)
     with Progress(console=errors, transient=True) as progress:
         task = progress.add_task("loading", total=None)
         record_pool(
-            pool,
+            load_pool(pool or default_manifest()),
             job,
             Folder(out),
             lambda what, done, total: progress.update(task, description=what, completed=done, total=total),
@@ -102,12 +110,18 @@ def run(
     evaluation: Evaluation,
 ) -> None:
     """Score policies on recorded paths against what could have been had, in hindsight."""
-    from specsched.bench.evaluation.contenders import Contestants
     from specsched.bench.replay.recording import Folder
-    from specsched.bench.replay.scenarios import PLOTS, Replayed, chosen_paths, grid_like
+    from specsched.bench.replay.scenarios import chosen_paths
 
-    recording = Folder(folder).load()
-    grid = grid_like(costs.value, recording)
-    paths = chosen_paths(recording, half.value, loops=not without_loops)
-    ready = {name: Replayed(plot, paths, grid, evaluation.requests) for name, plot in PLOTS.items()}
-    evaluation.run("specsched replay run", ready, Contestants(recording.head.drafts, recording.head.max_gamma))
+    paths = chosen_paths(Folder(folder).load(), half.value, loops=not without_loops)
+    evaluation.run("specsched replay run", *recorded(paths, costs, evaluation.requests))
+
+
+def recorded(paths: "Recording", costs: Costs, requests: int) -> "tuple[Mapping[str, Scenario], Contestants]":
+    """Return the ready scenarios on these paths, with so many requests a world, and who can play in them."""
+    from specsched.bench.evaluation.contenders import Contestants
+    from specsched.bench.replay.scenarios import PLOTS, Replayed, grid_like
+
+    grid = grid_like(costs.value, paths)
+    ready = {name: Replayed(plot, paths, grid, requests) for name, plot in PLOTS.items()}
+    return ready, Contestants(paths.head.drafts, paths.head.max_gamma)

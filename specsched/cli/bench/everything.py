@@ -19,19 +19,23 @@ from specsched.cli.bench.peers import measure_peers
 from specsched.cli.bench.policy import measure_policy
 from specsched.cli.bench.quantization import measure_quantization
 from specsched.cli.bench.random_target import measure_random_target
-from specsched.cli.bench.running import members, print_checks, run
+from specsched.cli.bench.running import CHECK_COLUMNS, check_row, members, run
 from specsched.cli.bench.service import QUICK as QUICK_SERVICE
 from specsched.cli.bench.service import WHOLE as WHOLE_SERVICE
 from specsched.cli.bench.service import Sizes as ServiceSizes
 from specsched.cli.bench.service import measure_service
 from specsched.cli.bench.stretch import measure_stretch
+from specsched.cli.bench.worlds import measure_replay, measure_simulation
+from specsched.cli.evaluation import Evaluation
 from specsched.cli.options import PoolOption
-from specsched.cli.output import one_line_errors
+from specsched.cli.output import one_line_errors, print_table
 
 if TYPE_CHECKING:
     from specsched.engine.load import Progress
-    from specsched.modelkit.report import Check, Report
+    from specsched.modelkit.report import Report
     from specsched.pool.manifest import Pool
+
+WHOLE_WORLDS = Evaluation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,10 @@ class Sizes:
     loss_tokens: int = 16_384
     compared_prompts: int = 64
     decisions: int = 3_000
+    worlds: Evaluation = WHOLE_WORLDS
+    """Of `simulate` and `replay`."""
+    recorded: tuple[int, int, float] = (40, 128, 20.0)
+    """Of `replay`: prompts a class, longest completion, seconds to measure costs."""
     evaluated_per_class: int = 40
     evaluated_tokens: int = 128
     measured_per_class: int = 2
@@ -62,6 +70,8 @@ QUICK = Sizes(
     loss_tokens=1_024,
     compared_prompts=8,
     decisions=300,
+    worlds=Evaluation(scenario=["stationary", "phase_shift"], seeds=2),
+    recorded=(4, 48, 3.0),
     evaluated_per_class=3,
     evaluated_tokens=48,
     measured_per_class=1,
@@ -80,16 +90,22 @@ def run_all(
     python: PythonOption = None,
     out: Annotated[Path, typer.Option(help="Folder for one JSON file per benchmark, and plots.")] = Path("runs/bench"),
 ) -> None:
-    """Run every benchmark. Exits 1, and goes no further, where greedy tokens differ: speed would mean nothing."""
+    """Run every benchmark; exit 1, and go no further, where greedy tokens differ: speed would mean nothing.
+
+    In this order: greedy identity, the pool's evaluation, engine, engine with a random target, peers, quantization,
+    stretch of long texts, classifier, time of a decision, simulate, replay (of paths that it records), service.
+    """
     out.mkdir(parents=True, exist_ok=True)
     places = prepare(threads, environments, python, out)
-    checks: list[Check] = []
+    rows, same = [], True
     for name, measure in _benchmarks(members(pool), QUICK if quick else Sizes(), places).items():
-        checks += run(name, measure, out / f"{name}.json", "specsched bench all").checks
-        if not identical(checks):
+        checks = run(name, measure, out / f"{name}.json", "specsched bench all").checks
+        rows += [(name, *check_row(check)) for check in checks]
+        same = identical(checks)
+        if not same:
             break
-    print_checks(checks)
-    raise typer.Exit(int(not identical(checks)))
+    print_table("Checks", ("benchmark", *CHECK_COLUMNS), rows)
+    raise typer.Exit(int(not same))
 
 
 def _benchmarks(pool: "Pool", sizes: Sizes, places: Places) -> Mapping[str, "Callable[[Progress], Report]"]:
@@ -117,5 +133,7 @@ def _benchmarks(pool: "Pool", sizes: Sizes, places: Places) -> Mapping[str, "Cal
         "stretch": partial(measure_stretch, pool, 1_500, sizes.stretch_repeats),
         **classifier,
         "policy": partial(measure_policy, sizes.decisions),
+        "simulate": partial(measure_simulation, sizes.worlds),
+        "replay": partial(measure_replay, pool, sizes.recorded, sizes.worlds),
         "service": partial(measure_service, pool, sizes.service),
     }

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from specsched.engine.load import Progress
-    from specsched.modelkit.report import Check, Report
+    from specsched.modelkit.report import Check, Report, Value
     from specsched.pool.manifest import Pool
 
 PromptsOption = Annotated[int, typer.Option(min=1, help="Prompts, spread over the classes.")]
 TokensOption = Annotated[int, typer.Option(min=2, help="Longest completion, in tokens.")]
 FileOption = Annotated[Path | None, typer.Option("--json", help="Write tables and checks to this file.")]
+
+CHECK_COLUMNS = ("name", "value", "bar", "holds")
 
 
 def run(name: str, measure: "Callable[[Progress], Report]", json_file: Path | None, command: str) -> "Report":
@@ -49,5 +51,9 @@ def members(pool: Path | None) -> "Pool":
 
 def print_checks(checks: "Sequence[Check]") -> None:
     """Print the numbers that were asked for, beside their bars."""
-    rows = [(c.name, c.value, c.bar, "yes" if c.holds else "[red]no") for c in checks]
-    print_table("Checks", ("name", "value", "bar", "holds"), rows)
+    print_table("Checks", CHECK_COLUMNS, [check_row(check) for check in checks])
+
+
+def check_row(check: "Check") -> "tuple[Value, ...]":
+    """Return a check's `CHECK_COLUMNS`."""
+    return check.name, check.value, check.bar, "yes" if check.holds else "[red]no"

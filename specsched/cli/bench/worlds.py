@@ -1,0 +1,42 @@
+"""`specsched simulate` and `specsched replay` as two of `bench all`'s benchmarks."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from specsched.cli import replay, simulate
+
+if TYPE_CHECKING:
+    from specsched.cli.evaluation import Evaluation
+    from specsched.engine.load import Progress
+    from specsched.modelkit.report import Report
+    from specsched.pool.manifest import Pool
+
+_MAX_GAMMA = 8
+_TEMPERATURES = (0.0, 0.8)
+
+
+def measure_simulation(evaluation: "Evaluation", say: "Progress") -> "Report":
+    """Score the adaptive policy in synthetic worlds with a GPU's costs."""
+    return evaluation.report(*simulate.synthetic(simulate.Costs.GPU, evaluation.requests), say)
+
+
+def measure_replay(
+    pool: "Pool", recorded: tuple[int, int, float], evaluation: "Evaluation", say: "Progress"
+) -> "Report":
+    """Record the pool on the packaged prompts, and score the adaptive policy on the half that nothing was tuned on.
+
+    Raises:
+        SetupError: a model that cannot be used.
+    """
+    from specsched.bench.replay.recording import Folder
+    from specsched.bench.replay.scenarios import chosen_paths
+    from specsched.cli.data import own_prompts
+    from specsched.cli.recording import RecordJob, record_pool
+
+    per_class, max_tokens, profile_seconds = recorded
+    job = RecordJob(own_prompts(), per_class, max_tokens, _MAX_GAMMA, _TEMPERATURES, 0, profile_seconds)
+    with TemporaryDirectory() as folder:
+        record_pool(pool, job, Folder(Path(folder)), lambda what, done, total: say(f"{what}: {done} of {total}"))
+        paths = chosen_paths(Folder(Path(folder)).load(), replay.Half.REPORT, loops=True)
+    return evaluation.report(*replay.recorded(paths, replay.Costs.MEASURED, evaluation.requests), say)
