@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from specsched.records.decision import ClassProbabilities, Plan
 from specsched.records.request import SpeculationHint
-from specsched.records.round import RoundRecord
+from specsched.records.round import Counterfactual, RoundRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ class AcceptanceRecord:
     round: RoundRecord
     plain_seconds: float | None = None
     """What a plain round of the same rows costs by the worker's profile; None where nobody knows."""
+    hindsight: tuple[Counterfactual, ...] = ()
+    """What the policy learnt right after this round: the request's last one brings it."""
 
 
 @dataclass(frozen=True, slots=True)

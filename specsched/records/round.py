@@ -71,6 +71,6 @@ class Chunk:
     failure: str = ""
     """Why the row had to be given up. Stays inside the worker: others see `JobFailed`."""
     hindsight: tuple[Counterfactual, ...] = ()
-    """With the last one: what drafts would have brought that the request did not play."""
+    """With the last round: what drafts would have brought that the request did not play."""
     worker_id: str = ""
     """Who sent it; the dispatcher says so."""

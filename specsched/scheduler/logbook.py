@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from specsched.policy.base import DecisionContext
-from specsched.records import AcceptanceRecord, Decision, DecisionRecord, RoundRecord, WorkerInfo
+from specsched.records import AcceptanceRecord, Counterfactual, Decision, DecisionRecord, RoundRecord, WorkerInfo
 from specsched.telemetry.sinks.base import Sink
 
 
@@ -62,6 +62,7 @@ class Logbook:
         completion_tokens: int,
         committed_tokens: int,
         plain_seconds: float | None,
+        hindsight: tuple[Counterfactual, ...] = (),
     ) -> None:
         """Number a round, and hand it over.
 
@@ -73,6 +74,7 @@ class Logbook:
             completion_tokens: Of the request, before the round.
             committed_tokens: By the round.
             plain_seconds: Of a plain round of the same rows.
+            hindsight: That the policy learnt right after it.
         """
         self._sink.put(
             AcceptanceRecord(
@@ -86,6 +88,7 @@ class Logbook:
                 committed_tokens=committed_tokens,
                 round=record,
                 plain_seconds=plain_seconds,
+                hindsight=hindsight,
             )
         )
         self._rounds += 1

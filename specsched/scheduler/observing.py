@@ -1,9 +1,7 @@
 """The sentence's last verb: what a request's rounds did goes to its account, policy, meter and logbook."""
 
-from collections.abc import Sequence
-
 from specsched.policy.base import LearnsFromHindsight, Policy
-from specsched.records import CapturedCompletion, Completion, Counterfactual, RoundRecord, TextChunk
+from specsched.records import CapturedCompletion, Chunk, Completion, RoundRecord, TextChunk
 from specsched.scheduler.account import Account
 from specsched.scheduler.case import Case
 from specsched.scheduler.logbook import Logbook
@@ -29,15 +27,21 @@ class Observer:
         """Let another policy learn, also from the rounds of requests that began under the one before."""
         self._policy = policy
 
-    def observe(self, case: Case, account: Account, delta: TextChunk, worker_id: str, now: float) -> None:
-        """Take in one chunk, as it came from a worker."""
+    def observe(self, case: Case, account: Account, delta: TextChunk, chunk: Chunk, now: float) -> None:
+        """Take in one chunk, as a caller gets it and as it came from a worker.
+
+        Hindsight is learnt with the round that brought it, before anything else happens: the log tells no other order.
+        """
         if account.add(now, delta):
             self._meter.first_token(now - account.arrived)
-        account.worker_id = worker_id
+        account.worker_id = chunk.worker_id
         record = delta.round
         if record is None:
             return
         self._policy.observe(case.observation(record))
+        if isinstance(self._policy, LearnsFromHindsight):
+            for outcome in chunk.hindsight:
+                self._policy.look_back(case.hindsight(outcome))
         prompt_class = case.decision.prompt_class
         self._meter.round(case.request.tenant, prompt_class, record)
         plain_seconds = case.plain_seconds(record.batch_size, account.tokens)
@@ -46,18 +50,13 @@ class Observer:
         self._logbook.lived(
             case.logged,
             record,
-            worker_id=worker_id,
+            worker_id=chunk.worker_id,
             round_index=account.rounds - 1,
             completion_tokens=account.tokens - committed,
             committed_tokens=committed,
             plain_seconds=plain_seconds,
+            hindsight=chunk.hindsight,
         )
-
-    def look_back(self, case: Case, hindsight: Sequence[Counterfactual]) -> None:
-        """Take in what drafts would have brought that a request did not play."""
-        if isinstance(self._policy, LearnsFromHindsight):
-            for outcome in hindsight:
-                self._policy.look_back(case.hindsight(outcome))
 
     def reported(self, case: Case, index: int, completion_tokens: int, record: RoundRecord) -> int:
         """Take in a round that a caller's own engine ran; returns the tokens that it committed.

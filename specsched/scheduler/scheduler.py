@@ -210,14 +210,13 @@ class Scheduler:
             async with aclosing(chunks), aclosing(aborted.until(chunks)) as live:
                 async for chunk in live:
                     delta = stream.push(chunk)
-                    self._observer.observe(case, account, delta, chunk.worker_id, self._parts.clock())
+                    self._observer.observe(case, account, delta, chunk, self._parts.clock())
                     yield delta
                     if stream.matched_stop is not None:
                         finish, matched = FinishReason.STOP, stream.matched_stop
                         break
                     if chunk.finish is not None:
                         finish, matched = chunk.finish, chunk.matched_token_id
-                        self._observer.look_back(case, chunk.hindsight)
                         account.cached_tokens = chunk.cached_tokens
         completion = Completion(
             text=stream.text,

@@ -299,6 +299,44 @@ class RoundRecord(_message.Message):
 Global___RoundRecord: _TypeAlias = RoundRecord  # noqa: Y015
 
 @_typing.final
+class Counterfactual(_message.Message):
+    """What rounds of full depth would have shown, had a draft begun one at every place of a completion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAFT_MODEL_FIELD_NUMBER: _builtins.int
+    ROUNDS_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    draft_model: _builtins.str
+    """The draft."""
+    rounds: _builtins.float
+    """Places that rounds were begun at."""
+    @_builtins.property
+    def accepted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Mass accepted by position, position 1 first."""
+
+    @_builtins.property
+    def rejected(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Mass rejected by position."""
+
+    def __init__(
+        self,
+        *,
+        draft_model: _builtins.str = ...,
+        rounds: _builtins.float = ...,
+        accepted: _abc.Iterable[_builtins.float] | None = ...,
+        rejected: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "draft_model", b"draft_model", "rejected", b"rejected", "rounds", b"rounds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Counterfactual: _TypeAlias = Counterfactual  # noqa: Y015
+
+@_typing.final
 class Beta(_message.Message):
     """Belief about one hazard: Beta(a, b)."""
 

@@ -83,6 +83,7 @@ class StreamAcceptanceResponse(_message.Message):
     ROUNDS_BEFORE_FIELD_NUMBER: _builtins.int
     CONFIG_SHA_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
+    HINDSIGHT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request."""
     tenant: _builtins.str
@@ -133,6 +134,10 @@ class StreamAcceptanceResponse(_message.Message):
     def plan(self) -> _common_pb2.Plan:
         """All of the decision; on the request's first round alone."""
 
+    @_builtins.property
+    def hindsight(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Counterfactual]:
+        """On the request's last round: what the policy learnt right after it, of drafts that the request did not play."""
+
     def __init__(
         self,
         *,
@@ -158,10 +163,11 @@ class StreamAcceptanceResponse(_message.Message):
         rounds_before: _builtins.int = ...,
         config_sha: _builtins.str = ...,
         plan: _common_pb2.Plan | None = ...,
+        hindsight: _abc.Iterable[_common_pb2.Counterfactual] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_plain_seconds", b"_plain_seconds", "plain_seconds", b"plain_seconds", "plan", b"plan", "round", b"round"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_plain_seconds", b"_plain_seconds", "class_probabilities", b"class_probabilities", "committed_tokens", b"committed_tokens", "config_sha", b"config_sha", "context_tokens", b"context_tokens", "coupled", b"coupled", "decision_number", b"decision_number", "dropped_records", b"dropped_records", "number", b"number", "plain_seconds", b"plain_seconds", "plan", b"plan", "policy_version", b"policy_version", "propensity", b"propensity", "request_id", b"request_id", "round", b"round", "round_index", b"round_index", "rounds_before", b"rounds_before", "run_id", b"run_id", "sampled", b"sampled", "seed", b"seed", "tenant", b"tenant", "unix_seconds", b"unix_seconds", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_plain_seconds", b"_plain_seconds", "class_probabilities", b"class_probabilities", "committed_tokens", b"committed_tokens", "config_sha", b"config_sha", "context_tokens", b"context_tokens", "coupled", b"coupled", "decision_number", b"decision_number", "dropped_records", b"dropped_records", "hindsight", b"hindsight", "number", b"number", "plain_seconds", b"plain_seconds", "plan", b"plan", "policy_version", b"policy_version", "propensity", b"propensity", "request_id", b"request_id", "round", b"round", "round_index", b"round_index", "rounds_before", b"rounds_before", "run_id", b"run_id", "sampled", b"sampled", "seed", b"seed", "tenant", b"tenant", "unix_seconds", b"unix_seconds", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__plain_seconds: _TypeAlias = _typing.Literal["plain_seconds"]  # noqa: Y015
     _WhichOneofArgType__plain_seconds: _TypeAlias = _typing.Literal["_plain_seconds", b"_plain_seconds"]  # noqa: Y015

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from specsched.v1 import common_pb2 as specsched_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19specsched/v1/worker.proto\x12\x0cspecsched.v1\x1a\x19specsched/v1/common.proto\"\xf5\x02\n\x0e\x45xecuteRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nprompt_ids\x18\x02 \x03(\x05\x12\x15\n\rgenerated_ids\x18\x03 \x03(\x05\x12.\n\x08sampling\x18\x04 \x01(\x0b\x32\x1c.specsched.v1.SamplingParams\x12 \n\x04plan\x18\x05 \x01(\x0b\x32\x12.specsched.v1.Plan\x12\x12\n\nnoise_seed\x18\x06 \x01(\x04\x12\x12\n\nmax_tokens\x18\x07 \x01(\x05\x12\x12\n\nmin_tokens\x18\x08 \x01(\x05\x12\x16\n\x0estop_token_ids\x18\t \x03(\x05\x12\x12\n\nignore_eos\x18\n \x01(\x08\x12\x15\n\x08logprobs\x18\x0b \x01(\x05H\x00\x88\x01\x01\x12\x1f\n\x12time_limit_seconds\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06tenant\x18\r \x01(\tB\x0b\n\t_logprobsB\x15\n\x13_time_limit_seconds\"\xab\x02\n\x0f\x45xecuteResponse\x12\x11\n\ttoken_ids\x18\x01 \x03(\x05\x12,\n\x08logprobs\x18\x02 \x03(\x0b\x32\x1a.specsched.v1.TokenLogprob\x12(\n\x05round\x18\x03 \x01(\x0b\x32\x19.specsched.v1.RoundRecord\x12\x31\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x1a.specsched.v1.FinishReason\x12\x1d\n\x10matched_token_id\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\rcached_tokens\x18\x06 \x01(\x05\x12/\n\thindsight\x18\x07 \x03(\x0b\x32\x1c.specsched.v1.CounterfactualB\x13\n\x11_matched_token_id\"Y\n\x0e\x43ounterfactual\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\x12\x0e\n\x06rounds\x18\x02 \x01(\x01\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x03 \x03(\x01\x12\x10\n\x08rejected\x18\x04 \x03(\x01\"G\n\tCostPoint\x12\x11\n\tpositions\x18\x01 \x01(\x05\x12\x16\n\x0e\x63ontext_tokens\x18\x02 \x01(\x05\x12\x0f\n\x07seconds\x18\x03 \x01(\x01\"\x85\x01\n\tDraftCost\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\x12\x18\n\x10overhead_seconds\x18\x02 \x01(\x01\x12&\n\x05steps\x18\x03 \x03(\x0b\x32\x17.specsched.v1.CostPoint\x12!\n\x19prefill_seconds_per_token\x18\x04 \x01(\x01\"m\n\x08\x43ostGrid\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\'\n\x06verify\x18\x02 \x03(\x0b\x32\x17.specsched.v1.CostPoint\x12\'\n\x06\x64rafts\x18\x03 \x03(\x0b\x32\x17.specsched.v1.DraftCost\"\x11\n\x0f\x44\x65scribeRequest\"\xd0\x02\n\x10\x44\x65scribeResponse\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\'\n\x06target\x18\x02 \x01(\x0b\x32\x17.specsched.v1.ModelInfo\x12\'\n\x06\x64rafts\x18\x03 \x03(\x0b\x32\x17.specsched.v1.ModelInfo\x12\x12\n\nvocab_size\x18\x04 \x01(\x05\x12\x1a\n\x12max_context_tokens\x18\x05 \x01(\x05\x12\x10\n\x08max_rows\x18\x06 \x01(\x05\x12\x1a\n\x12kv_capacity_tokens\x18\x07 \x01(\x05\x12\x15\n\reos_token_ids\x18\x08 \x03(\x05\x12\x13\n\x0bnumerics_id\x18\t \x01(\t\x12%\n\x05\x63osts\x18\n \x01(\x0b\x32\x16.specsched.v1.CostGrid\x12&\n\x04load\x18\x0b \x01(\x0b\x32\x18.specsched.v1.WorkerLoad\"=\n\x16\x41pplyDraftStateRequest\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\"\x19\n\x17\x41pplyDraftStateResponse\")\n\x12\x41ttachDraftRequest\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\">\n\x13\x41ttachDraftResponse\x12\'\n\x06\x64rafts\x18\x01 \x03(\x0b\x32\x17.specsched.v1.ModelInfo\")\n\x12\x44\x65tachDraftRequest\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\">\n\x13\x44\x65tachDraftResponse\x12\'\n\x06\x64rafts\x18\x01 \x03(\x0b\x32\x17.specsched.v1.ModelInfo\"\x0e\n\x0c\x44rainRequest\"\x0f\n\rDrainResponse2\xee\x03\n\rWorkerService\x12H\n\x07\x45xecute\x12\x1c.specsched.v1.ExecuteRequest\x1a\x1d.specsched.v1.ExecuteResponse0\x01\x12I\n\x08\x44\x65scribe\x12\x1d.specsched.v1.DescribeRequest\x1a\x1e.specsched.v1.DescribeResponse\x12^\n\x0f\x41pplyDraftState\x12$.specsched.v1.ApplyDraftStateRequest\x1a%.specsched.v1.ApplyDraftStateResponse\x12R\n\x0b\x41ttachDraft\x12 .specsched.v1.AttachDraftRequest\x1a!.specsched.v1.AttachDraftResponse\x12R\n\x0b\x44\x65tachDraft\x12 .specsched.v1.DetachDraftRequest\x1a!.specsched.v1.DetachDraftResponse\x12@\n\x05\x44rain\x12\x1a.specsched.v1.DrainRequest\x1a\x1b.specsched.v1.DrainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19specsched/v1/worker.proto\x12\x0cspecsched.v1\x1a\x19specsched/v1/common.proto\"\xf5\x02\n\x0e\x45xecuteRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nprompt_ids\x18\x02 \x03(\x05\x12\x15\n\rgenerated_ids\x18\x03 \x03(\x05\x12.\n\x08sampling\x18\x04 \x01(\x0b\x32\x1c.specsched.v1.SamplingParams\x12 \n\x04plan\x18\x05 \x01(\x0b\x32\x12.specsched.v1.Plan\x12\x12\n\nnoise_seed\x18\x06 \x01(\x04\x12\x12\n\nmax_tokens\x18\x07 \x01(\x05\x12\x12\n\nmin_tokens\x18\x08 \x01(\x05\x12\x16\n\x0estop_token_ids\x18\t \x03(\x05\x12\x12\n\nignore_eos\x18\n \x01(\x08\x12\x15\n\x08logprobs\x18\x0b \x01(\x05H\x00\x88\x01\x01\x12\x1f\n\x12time_limit_seconds\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06tenant\x18\r \x01(\tB\x0b\n\t_logprobsB\x15\n\x13_time_limit_seconds\"\xab\x02\n\x0f\x45xecuteResponse\x12\x11\n\ttoken_ids\x18\x01 \x03(\x05\x12,\n\x08logprobs\x18\x02 \x03(\x0b\x32\x1a.specsched.v1.TokenLogprob\x12(\n\x05round\x18\x03 \x01(\x0b\x32\x19.specsched.v1.RoundRecord\x12\x31\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x1a.specsched.v1.FinishReason\x12\x1d\n\x10matched_token_id\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\rcached_tokens\x18\x06 \x01(\x05\x12/\n\thindsight\x18\x07 \x03(\x0b\x32\x1c.specsched.v1.CounterfactualB\x13\n\x11_matched_token_id\"G\n\tCostPoint\x12\x11\n\tpositions\x18\x01 \x01(\x05\x12\x16\n\x0e\x63ontext_tokens\x18\x02 \x01(\x05\x12\x0f\n\x07seconds\x18\x03 \x01(\x01\"\x85\x01\n\tDraftCost\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\x12\x18\n\x10overhead_seconds\x18\x02 \x01(\x01\x12&\n\x05steps\x18\x03 \x03(\x0b\x32\x17.specsched.v1.CostPoint\x12!\n\x19prefill_seconds_per_token\x18\x04 \x01(\x01\"m\n\x08\x43ostGrid\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\'\n\x06verify\x18\x02 \x03(\x0b\x32\x17.specsched.v1.CostPoint\x12\'\n\x06\x64rafts\x18\x03 \x03(\x0b\x32\x17.specsched.v1.DraftCost\"\x11\n\x0f\x44\x65scribeRequest\"\xd0\x02\n\x10\x44\x65scribeResponse\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\'\n\x06target\x18\x02 \x01(\x0b\x32\x17.specsched.v1.ModelInfo\x12\'\n\x06\x64rafts\x18\x03 \x03(\x0b\x32\x17.specsched.v1.ModelInfo\x12\x12\n\nvocab_size\x18\x04 \x01(\x05\x12\x1a\n\x12max_context_tokens\x18\x05 \x01(\x05\x12\x10\n\x08max_rows\x18\x06 \x01(\x05\x12\x1a\n\x12kv_capacity_tokens\x18\x07 \x01(\x05\x12\x15\n\reos_token_ids\x18\x08 \x03(\x05\x12\x13\n\x0bnumerics_id\x18\t \x01(\t\x12%\n\x05\x63osts\x18\n \x01(\x0b\x32\x16.specsched.v1.CostGrid\x12&\n\x04load\x18\x0b \x01(\x0b\x32\x18.specsched.v1.WorkerLoad\"=\n\x16\x41pplyDraftStateRequest\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\"\x19\n\x17\x41pplyDraftStateResponse\")\n\x12\x41ttachDraftRequest\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\">\n\x13\x41ttachDraftResponse\x12\'\n\x06\x64rafts\x18\x01 \x03(\x0b\x32\x17.specsched.v1.ModelInfo\")\n\x12\x44\x65tachDraftRequest\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\">\n\x13\x44\x65tachDraftResponse\x12\'\n\x06\x64rafts\x18\x01 \x03(\x0b\x32\x17.specsched.v1.ModelInfo\"\x0e\n\x0c\x44rainRequest\"\x0f\n\rDrainResponse2\xee\x03\n\rWorkerService\x12H\n\x07\x45xecute\x12\x1c.specsched.v1.ExecuteRequest\x1a\x1d.specsched.v1.ExecuteResponse0\x01\x12I\n\x08\x44\x65scribe\x12\x1d.specsched.v1.DescribeRequest\x1a\x1e.specsched.v1.DescribeResponse\x12^\n\x0f\x41pplyDraftState\x12$.specsched.v1.ApplyDraftStateRequest\x1a%.specsched.v1.ApplyDraftStateResponse\x12R\n\x0b\x41ttachDraft\x12 .specsched.v1.AttachDraftRequest\x1a!.specsched.v1.AttachDraftResponse\x12R\n\x0b\x44\x65tachDraft\x12 .specsched.v1.DetachDraftRequest\x1a!.specsched.v1.DetachDraftResponse\x12@\n\x05\x44rain\x12\x1a.specsched.v1.DrainRequest\x1a\x1b.specsched.v1.DrainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,34 +36,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXECUTEREQUEST']._serialized_end=444
   _globals['_EXECUTERESPONSE']._serialized_start=447
   _globals['_EXECUTERESPONSE']._serialized_end=746
-  _globals['_COUNTERFACTUAL']._serialized_start=748
-  _globals['_COUNTERFACTUAL']._serialized_end=837
-  _globals['_COSTPOINT']._serialized_start=839
-  _globals['_COSTPOINT']._serialized_end=910
-  _globals['_DRAFTCOST']._serialized_start=913
-  _globals['_DRAFTCOST']._serialized_end=1046
-  _globals['_COSTGRID']._serialized_start=1048
-  _globals['_COSTGRID']._serialized_end=1157
-  _globals['_DESCRIBEREQUEST']._serialized_start=1159
-  _globals['_DESCRIBEREQUEST']._serialized_end=1176
-  _globals['_DESCRIBERESPONSE']._serialized_start=1179
-  _globals['_DESCRIBERESPONSE']._serialized_end=1515
-  _globals['_APPLYDRAFTSTATEREQUEST']._serialized_start=1517
-  _globals['_APPLYDRAFTSTATEREQUEST']._serialized_end=1578
-  _globals['_APPLYDRAFTSTATERESPONSE']._serialized_start=1580
-  _globals['_APPLYDRAFTSTATERESPONSE']._serialized_end=1605
-  _globals['_ATTACHDRAFTREQUEST']._serialized_start=1607
-  _globals['_ATTACHDRAFTREQUEST']._serialized_end=1648
-  _globals['_ATTACHDRAFTRESPONSE']._serialized_start=1650
-  _globals['_ATTACHDRAFTRESPONSE']._serialized_end=1712
-  _globals['_DETACHDRAFTREQUEST']._serialized_start=1714
-  _globals['_DETACHDRAFTREQUEST']._serialized_end=1755
-  _globals['_DETACHDRAFTRESPONSE']._serialized_start=1757
-  _globals['_DETACHDRAFTRESPONSE']._serialized_end=1819
-  _globals['_DRAINREQUEST']._serialized_start=1821
-  _globals['_DRAINREQUEST']._serialized_end=1835
-  _globals['_DRAINRESPONSE']._serialized_start=1837
-  _globals['_DRAINRESPONSE']._serialized_end=1852
-  _globals['_WORKERSERVICE']._serialized_start=1855
-  _globals['_WORKERSERVICE']._serialized_end=2349
+  _globals['_COSTPOINT']._serialized_start=748
+  _globals['_COSTPOINT']._serialized_end=819
+  _globals['_DRAFTCOST']._serialized_start=822
+  _globals['_DRAFTCOST']._serialized_end=955
+  _globals['_COSTGRID']._serialized_start=957
+  _globals['_COSTGRID']._serialized_end=1066
+  _globals['_DESCRIBEREQUEST']._serialized_start=1068
+  _globals['_DESCRIBEREQUEST']._serialized_end=1085
+  _globals['_DESCRIBERESPONSE']._serialized_start=1088
+  _globals['_DESCRIBERESPONSE']._serialized_end=1424
+  _globals['_APPLYDRAFTSTATEREQUEST']._serialized_start=1426
+  _globals['_APPLYDRAFTSTATEREQUEST']._serialized_end=1487
+  _globals['_APPLYDRAFTSTATERESPONSE']._serialized_start=1489
+  _globals['_APPLYDRAFTSTATERESPONSE']._serialized_end=1514
+  _globals['_ATTACHDRAFTREQUEST']._serialized_start=1516
+  _globals['_ATTACHDRAFTREQUEST']._serialized_end=1557
+  _globals['_ATTACHDRAFTRESPONSE']._serialized_start=1559
+  _globals['_ATTACHDRAFTRESPONSE']._serialized_end=1621
+  _globals['_DETACHDRAFTREQUEST']._serialized_start=1623
+  _globals['_DETACHDRAFTREQUEST']._serialized_end=1664
+  _globals['_DETACHDRAFTRESPONSE']._serialized_start=1666
+  _globals['_DETACHDRAFTRESPONSE']._serialized_end=1728
+  _globals['_DRAINREQUEST']._serialized_start=1730
+  _globals['_DRAINREQUEST']._serialized_end=1744
+  _globals['_DRAINRESPONSE']._serialized_start=1746
+  _globals['_DRAINRESPONSE']._serialized_end=1761
+  _globals['_WORKERSERVICE']._serialized_start=1764
+  _globals['_WORKERSERVICE']._serialized_end=2258
 # @@protoc_insertion_point(module_scope)

@@ -140,7 +140,7 @@ class ExecuteResponse(_message.Message):
         """The round; unset on a message without one (an abort)."""
 
     @_builtins.property
-    def hindsight(self) -> _containers.RepeatedCompositeFieldContainer[Global___Counterfactual]:
+    def hindsight(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Counterfactual]:
         """On the last message: what drafts would have brought that the request did not play."""
 
     def __init__(
@@ -152,7 +152,7 @@ class ExecuteResponse(_message.Message):
         finish_reason: _common_pb2.FinishReason.ValueType = ...,
         matched_token_id: _builtins.int | None = ...,
         cached_tokens: _builtins.int = ...,
-        hindsight: _abc.Iterable[Global___Counterfactual] | None = ...,
+        hindsight: _abc.Iterable[_common_pb2.Counterfactual] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_matched_token_id", b"_matched_token_id", "matched_token_id", b"matched_token_id", "round", b"round"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -163,44 +163,6 @@ class ExecuteResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__matched_token_id) -> _WhichOneofReturnType__matched_token_id | None: ...
 
 Global___ExecuteResponse: _TypeAlias = ExecuteResponse  # noqa: Y015
-
-@_typing.final
-class Counterfactual(_message.Message):
-    """What rounds of full depth would have shown, had a draft begun one at every place of a completion."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    DRAFT_MODEL_FIELD_NUMBER: _builtins.int
-    ROUNDS_FIELD_NUMBER: _builtins.int
-    ACCEPTED_FIELD_NUMBER: _builtins.int
-    REJECTED_FIELD_NUMBER: _builtins.int
-    draft_model: _builtins.str
-    """The draft."""
-    rounds: _builtins.float
-    """Places that rounds were begun at."""
-    @_builtins.property
-    def accepted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Mass accepted by position, position 1 first."""
-
-    @_builtins.property
-    def rejected(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Mass rejected by position."""
-
-    def __init__(
-        self,
-        *,
-        draft_model: _builtins.str = ...,
-        rounds: _builtins.float = ...,
-        accepted: _abc.Iterable[_builtins.float] | None = ...,
-        rejected: _abc.Iterable[_builtins.float] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "draft_model", b"draft_model", "rejected", b"rejected", "rounds", b"rounds"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Counterfactual: _TypeAlias = Counterfactual  # noqa: Y015
 
 @_typing.final
 class CostPoint(_message.Message):

@@ -2,7 +2,7 @@
 
 from specsched.records import AcceptanceRecord
 from specsched.v1 import common_pb2, telemetry_pb2
-from specsched.wire.plan import plan_to_proto, round_to_proto
+from specsched.wire.plan import counterfactual_to_proto, plan_to_proto, round_to_proto
 
 
 def acceptance_to_proto(record: AcceptanceRecord, dropped_records: int) -> telemetry_pb2.StreamAcceptanceResponse:
@@ -34,4 +34,5 @@ def acceptance_to_proto(record: AcceptanceRecord, dropped_records: int) -> telem
         rounds_before=decision.rounds_before,
         config_sha=decision.config_sha,
         plan=plan_to_proto(decision.plan) if record.round_index == 0 else None,
+        hindsight=[counterfactual_to_proto(outcome) for outcome in record.hindsight],
     )

@@ -1,8 +1,15 @@
 """Jobs, and what workers answer: the scheduler's and the worker's half of the execution contract."""
 
-from specsched.records import Chunk, Counterfactual, FinishReason, Job, TokenLogprob
+from specsched.records import Chunk, FinishReason, Job, TokenLogprob
 from specsched.v1 import common_pb2, worker_pb2
-from specsched.wire.plan import plan_from_proto, plan_to_proto, round_from_proto, round_to_proto
+from specsched.wire.plan import (
+    counterfactual_from_proto,
+    counterfactual_to_proto,
+    plan_from_proto,
+    plan_to_proto,
+    round_from_proto,
+    round_to_proto,
+)
 from specsched.wire.sampling import sampling_from_proto, sampling_to_proto
 
 _FINISH = {
@@ -71,7 +78,7 @@ def chunk_to_proto(chunk: Chunk) -> worker_pb2.ExecuteResponse:
         finish_reason=finish_to_proto(chunk.finish),
         matched_token_id=chunk.matched_token_id,
         cached_tokens=chunk.cached_tokens,
-        hindsight=[_counterfactual_to_proto(outcome) for outcome in chunk.hindsight],
+        hindsight=[counterfactual_to_proto(outcome) for outcome in chunk.hindsight],
     )
 
 
@@ -84,19 +91,9 @@ def chunk_from_proto(message: worker_pb2.ExecuteResponse, worker_id: str = "") -
         finish=finish_from_proto(message.finish_reason),
         matched_token_id=message.matched_token_id if message.HasField("matched_token_id") else None,
         cached_tokens=message.cached_tokens,
-        hindsight=tuple(_counterfactual_from_proto(outcome) for outcome in message.hindsight),
+        hindsight=tuple(counterfactual_from_proto(outcome) for outcome in message.hindsight),
         worker_id=worker_id,
     )
-
-
-def _counterfactual_to_proto(record: Counterfactual) -> worker_pb2.Counterfactual:
-    return worker_pb2.Counterfactual(
-        draft_model=record.draft_model, rounds=record.rounds, accepted=record.accepted, rejected=record.rejected
-    )
-
-
-def _counterfactual_from_proto(message: worker_pb2.Counterfactual) -> Counterfactual:
-    return Counterfactual(message.draft_model, message.rounds, tuple(message.accepted), tuple(message.rejected))
 
 
 def logprob_to_proto(record: TokenLogprob) -> common_pb2.TokenLogprob:

@@ -1,6 +1,6 @@
 """Plans, decisions and rounds."""
 
-from specsched.records import ArmScore, Beta, Candidate, Decision, Plan, RoundRecord
+from specsched.records import ArmScore, Beta, Candidate, Counterfactual, Decision, Plan, RoundRecord
 from specsched.v1 import common_pb2
 
 
@@ -89,6 +89,18 @@ def round_from_proto(message: common_pb2.RoundRecord) -> RoundRecord:
         planned_gamma=message.planned_gamma,
         overlaps=tuple(message.overlaps),
     )
+
+
+def counterfactual_to_proto(record: Counterfactual) -> common_pb2.Counterfactual:
+    """Convert what a draft would have brought."""
+    return common_pb2.Counterfactual(
+        draft_model=record.draft_model, rounds=record.rounds, accepted=record.accepted, rejected=record.rejected
+    )
+
+
+def counterfactual_from_proto(message: common_pb2.Counterfactual) -> Counterfactual:
+    """Convert it back."""
+    return Counterfactual(message.draft_model, message.rounds, tuple(message.accepted), tuple(message.rejected))
 
 
 def _candidate_to_proto(candidate: Candidate) -> common_pb2.Candidate:

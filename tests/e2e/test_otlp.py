@@ -15,7 +15,7 @@ from specsched.config.sections.otlp import Otlp
 from specsched.config.sections.telemetry import Telemetry
 from specsched.dispatch.fake import FakeDispatcher
 from specsched.errors import InvalidRequest
-from specsched.records import Chunk, FinishReason, RoundRecord, SpeculationHint, TextPrompt
+from specsched.records import Chunk, Counterfactual, FinishReason, RoundRecord, SpeculationHint, TextPrompt
 from specsched.scheduler.scheduler import Scheduler
 from specsched.telemetry.metrics import SchedulerMetrics
 from specsched.telemetry.service_metrics import SinkMetrics
@@ -27,9 +27,12 @@ CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 CALLERS_TRACE, CALLERS_SPAN = bytes.fromhex(CALLER[3:35]), bytes.fromhex(CALLER[36:52])
 
 
+OUTCOME = Counterfactual("ngram", 2.0, (1.0,), (0.5,))
+
+
 def two_rounds(_job):
     yield Chunk((9, 9, 9), (), RoundRecord("draft", 2, 2, 1, 0.1, 0.2))
-    yield Chunk((9,), (), RoundRecord("draft", 2, 0, 1, 0.1, 0.2), FinishReason.LENGTH)
+    yield Chunk((9,), (), RoundRecord("draft", 2, 0, 1, 0.1, 0.2), FinishReason.LENGTH, hindsight=(OUTCOME,))
 
 
 @asynccontextmanager
@@ -116,6 +119,8 @@ async def test_acceptance_records_come_as_logs():
     first, second = map(attributes, received.logs)
     assert (first["request_id"], first["round_index"], second["round_index"]) == ("r", 0, 1)
     assert (first["num_accepted"], second["num_accepted"], first["propensity"]) == (2, 0, 1.0)
+    assert "hindsight" not in first
+    assert "'draft_model': 'ngram', 'rounds': 2.0" in second["hindsight"]
     assert received.logs[0].event_name == "specsched.acceptance"
 
 

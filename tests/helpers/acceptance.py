@@ -7,6 +7,7 @@ from specsched.records import (
     Beta,
     Candidate,
     ClassProbabilities,
+    Counterfactual,
     DecisionRecord,
     Plan,
     RoundRecord,
@@ -80,6 +81,8 @@ _share = st.floats(0, 1)
 _count = st.integers(0, 2**31 - 1)
 _hints = st.builds(SpeculationHint, st.booleans(), st.none() | _text, st.none() | _count, st.none() | _count)
 _hazards = st.lists(st.builds(Beta, _share, _share), max_size=3).map(tuple)
+_mass = st.lists(_share, max_size=3).map(tuple)
+_outcomes = st.builds(Counterfactual, _text, _share, _mass, _mass)
 _plans = st.builds(
     Plan,
     draft_model=_text,
@@ -119,6 +122,7 @@ records = st.builds(
         verify_seconds=_share,
         censored=st.booleans(),
         planned_gamma=_count,
-        overlaps=st.lists(_share, max_size=3).map(tuple),
+        overlaps=_mass,
     ),
+    hindsight=st.lists(_outcomes, max_size=2).map(tuple),
 )

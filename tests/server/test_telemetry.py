@@ -7,7 +7,7 @@ from dataclasses import replace
 import grpc
 import pytest
 
-from specsched.records import Caller, Role
+from specsched.records import Caller, Counterfactual, Role
 from specsched.server.process import TELEMETRY
 from specsched.server.telemetry import TelemetryServicer
 from specsched.telemetry.sinks.broadcast import Broadcast
@@ -58,14 +58,17 @@ async def test_a_record_comes_whole(tmp_path):
         call = await opened(stub, broadcast)
         first, second = rounds_of(0, 2, first=0)
         broadcast.put(first)
-        broadcast.put(second)
+        broadcast.put(replace(second, hindsight=(Counterfactual("ngram", 2.0, (1.0,), (0.5,)),)))
         message = await call.read()
         assert (message.request_id, message.tenant, message.run_id, message.number) == ("r0", "acme", "run", 0)
         assert message.round.num_accepted == first.round.num_accepted
         assert (message.propensity, message.seed) == (0.125, 2**63 + 5)
         assert message.plan.candidates[0].hazards[0].a == pytest.approx(1.5)
         assert message.plain_seconds == pytest.approx(0.015)
-        assert not (await call.read()).HasField("plan")
+        last = await call.read()
+        assert not last.HasField("plan")
+        (outcome,) = last.hindsight
+        assert (outcome.draft_model, outcome.rounds, outcome.accepted, outcome.rejected) == ("ngram", 2.0, [1.0], [0.5])
         call.cancel()
 
 

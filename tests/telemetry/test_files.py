@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import signal
 import subprocess
@@ -10,8 +11,10 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
+from pyarrow.parquet import read_table, write_table
 
 from specsched.errors import ConfigError, SetupError
 from specsched.telemetry import extras
@@ -171,6 +174,37 @@ def test_the_same_records_in_both_formats_are_read_once(tmp_path):
         writer.write(EXPECTED)
         writer.close()
     assert sorted(record.number for record in read_acceptance(tmp_path)) == [0, 1, 2, 3, 4]
+
+
+def older(folder):
+    """Records as a table, from before hindsight was logged."""
+    writer = parquet(folder)
+    writer.write(EXPECTED)
+    writer.close()
+    (path,) = folder.iterdir()
+    table = read_table(path).drop_columns(["hindsight"])
+    path.unlink()
+    return table
+
+
+def test_files_from_before_a_column_are_read(tmp_path):
+    table = older(tmp_path)
+    lines = "".join(json.dumps(row) + "\n" for row in table.slice(0, 2).to_pylist())
+    (tmp_path / "acceptance-1.jsonl").write_text(lines, encoding="utf-8")
+    write_table(table.slice(2), tmp_path / "acceptance-2.parquet")
+    assert list(read_acceptance(tmp_path)) == EXPECTED
+
+
+def test_a_stream_that_an_older_version_left_is_completed_with_its_own_columns(tmp_path):
+    table = older(tmp_path)
+    with (
+        pa.OSFile(str(tmp_path / "acceptance-1.arrows"), "wb") as file,
+        pa.ipc.new_stream(file, table.schema) as stream,
+    ):
+        stream.write_table(table)
+    parquet(tmp_path).tend()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".parquet"]
+    assert list(read_acceptance(tmp_path)) == EXPECTED
 
 
 def test_without_a_first_round_a_plan_has_no_candidates(tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from specsched.errors import SetupError
-from specsched.policy.base import DecisionContext, Observation
+from specsched.policy.base import DecisionContext, Hindsight, Observation
 from specsched.records import NO_DRAFT, AcceptanceRecord, CostGrid, CostPoint, DecisionRecord, DraftCost
 
 
@@ -92,6 +92,21 @@ def observation_of(record: AcceptanceRecord) -> Observation:
         round=record.round,
         tenant=decision.tenant,
     )
+
+
+def hindsight_of(record: AcceptanceRecord) -> list[Hindsight]:
+    """What the policy was told right after the round."""
+    decision = record.decision
+    return [
+        Hindsight(
+            decision.request_id,
+            decision.class_probabilities,
+            sampled=decision.sampled,
+            coupled=decision.coupled,
+            outcome=outcome,
+        )
+        for outcome in record.hindsight
+    ]
 
 
 def fitted_costs(runs: Sequence[LoggedRun]) -> CostGrid:

@@ -14,8 +14,8 @@ from math import isclose
 import numpy as np
 
 from specsched.bench.evaluation.scores import Estimate
-from specsched.bench.replay.logged import LoggedRequest, LoggedRun, context_of, observation_of
-from specsched.policy.base import DecisionContext, Policy
+from specsched.bench.replay.logged import LoggedRequest, LoggedRun, context_of, hindsight_of, observation_of
+from specsched.policy.base import DecisionContext, LearnsFromHindsight, Policy
 from specsched.records import AcceptanceRecord, CostGrid, DecisionRecord, Plan
 
 _DRAWS = 2_000
@@ -44,7 +44,7 @@ def redo(
     found, expected = [], 0
     for event in run.events():
         if isinstance(event, AcceptanceRecord):
-            policy.observe(observation_of(event))
+            _learn(policy, event)
             continue
         context = context_of(event, costs)
         for _ in range(event.number - expected):  # decisions that came to no round drew too
@@ -54,6 +54,14 @@ def redo(
         found.append(_compared(requests[event.number], policy.decide(context), event, shares))
         say()
     return found
+
+
+def _learn(policy: Policy, record: AcceptanceRecord) -> None:
+    """As the scheduler's observer does."""
+    policy.observe(observation_of(record))
+    if isinstance(policy, LearnsFromHindsight):
+        for hindsight in hindsight_of(record):
+            policy.look_back(hindsight)
 
 
 def _shares(policy: Policy, context: DecisionContext, draws: int) -> dict[str, float]:

@@ -58,5 +58,6 @@ def _log(record: AcceptanceRecord) -> LogRecord:
 
 def _attributes(row: Row) -> Row:
     """What an attribute cannot hold becomes one that can: None is left out, a seed of 64 bits is text."""
-    row = {**row, "seed": str(row["seed"]), "candidates": repr(row["candidates"]) if row["candidates"] else None}
+    nested = {name: repr(row[name]) if row[name] else None for name in ("candidates", "hindsight")}
+    row = {**row, **nested, "seed": str(row["seed"])}
     return {name: value for name, value in row.items() if value is not None}

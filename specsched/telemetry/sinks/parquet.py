@@ -102,14 +102,16 @@ class ParquetWriter:
 
     def _convert(self, path: Path) -> int:
         """Write a stream's batches as Parquet, whole or not at all; returns the rows."""
-        table = self._arrow.Table.from_batches(list(batches_of(self._arrow, path)), self._schema)
-        if table.num_rows:
+        batches = list(batches_of(self._arrow, path))
+        rows = sum(int(batch.num_rows) for batch in batches)
+        if rows:
+            table = self._arrow.Table.from_batches(batches)  # an older version may have left it: its own columns
             part = path.with_suffix(".part")
             self._parquet.write_table(table, part, compression="zstd")
             part.rename(path.with_suffix(SUFFIX))
             self._files.keep(self._rotation.keep_files)
         path.unlink()
-        return int(table.num_rows)
+        return rows
 
 
 def batches_of(arrow: Any, path: Path) -> Any:
@@ -126,6 +128,7 @@ def _schema(arrow: Any) -> Any:
     text, number, real, flag = arrow.string(), arrow.int64(), arrow.float64(), arrow.bool_()
     reals = arrow.list_(real)
     candidate = arrow.struct([("draft_model", text), ("a", reals), ("b", reals)])
+    outcome = arrow.struct([("draft_model", text), ("rounds", real), ("accepted", reals), ("rejected", reals)])
     kinds = {
         text: "run_id request_id tenant prompt_class hint_draft_model decided_for_worker_id config_sha "
         "plan_draft_model policy policy_version worker_id draft_model",
@@ -138,5 +141,6 @@ def _schema(arrow: Any) -> Any:
         arrow.list_(text): "prompt_classes drafts draft_versions",
         reals: "class_probabilities overlaps",
         arrow.list_(candidate): "candidates",
+        arrow.list_(outcome): "hindsight",
     }
     return arrow.schema([(name, kind) for kind, names in kinds.items() for name in names.split()])

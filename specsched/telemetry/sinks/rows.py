@@ -8,6 +8,7 @@ from specsched.records import (
     Beta,
     Candidate,
     ClassProbabilities,
+    Counterfactual,
     DecisionRecord,
     Plan,
     RoundRecord,
@@ -15,7 +16,8 @@ from specsched.records import (
 )
 
 Row = dict[str, Any]
-"""Strings, numbers, booleans, None, lists of these, and `candidates`, a list of {draft_model, a, b}."""
+"""Strings, numbers, booleans, None, lists of these; `candidates`, a list of {draft_model, a, b}; `hindsight`, a list of
+{draft_model, rounds, accepted, rejected}."""
 
 
 def row_of(record: AcceptanceRecord) -> Row:
@@ -32,6 +34,7 @@ def row_of(record: AcceptanceRecord) -> Row:
         "committed_tokens": record.committed_tokens,
         **_round_row(record.round),
         "plain_seconds": record.plain_seconds,
+        "hindsight": [_counterfactual_row(outcome) for outcome in record.hindsight] or None,
     }
 
 
@@ -58,6 +61,7 @@ def record_of(row: Mapping[str, Any], decision: DecisionRecord) -> AcceptanceRec
             overlaps=tuple(row["overlaps"]),
         ),
         plain_seconds=row["plain_seconds"],
+        hindsight=tuple(map(_counterfactual_of, row.get("hindsight") or ())),  # older files have no such column
     )
 
 
@@ -168,3 +172,16 @@ def _round_row(record: RoundRecord) -> Row:
         "verify_seconds": record.verify_seconds,
         "overlaps": list(record.overlaps),
     }
+
+
+def _counterfactual_row(outcome: Counterfactual) -> Row:
+    return {
+        "draft_model": outcome.draft_model,
+        "rounds": outcome.rounds,
+        "accepted": list(outcome.accepted),
+        "rejected": list(outcome.rejected),
+    }
+
+
+def _counterfactual_of(row: Mapping[str, Any]) -> Counterfactual:
+    return Counterfactual(row["draft_model"], row["rounds"], tuple(row["accepted"]), tuple(row["rejected"]))
