@@ -9,6 +9,7 @@ from specsched.policy.baselines.batch_table import batch_table_controller, batch
 from specsched.policy.baselines.ema import ema_controller, ema_policy
 from specsched.policy.baselines.epsilon_greedy import epsilon_greedy_controller, epsilon_greedy_policy
 from specsched.policy.baselines.exp3spec import exp3spec_controller, exp3spec_policy
+from specsched.policy.baselines.hedgespec import HedgeSpecController, HedgeSpecPolicy
 from specsched.policy.baselines.heuristic import heuristic_controller, heuristic_policy
 from specsched.policy.baselines.metasd import metasd_controller, metasd_policy
 from specsched.policy.baselines.smartspec import smartspec_controller, smartspec_policy
@@ -94,6 +95,11 @@ KINDS: Mapping[str, Kind] = {
     "metasd": Kind(
         lambda choices, _classes: metasd_policy(choices.max_gamma, choices.seed),
         lambda _choices, _costs: metasd_controller(),
+        needs_draft=False,
+    ),
+    "hedgespec": Kind(
+        lambda choices, _classes: HedgeSpecPolicy(choices.max_gamma, choices.seed),
+        lambda _choices, _costs: HedgeSpecController(),
         needs_draft=False,
     ),
     "epsilon_greedy": Kind(

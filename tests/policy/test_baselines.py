@@ -8,6 +8,7 @@ from specsched.policy.baselines.batch_table import batch_table_controller, batch
 from specsched.policy.baselines.ema import ema_controller, ema_policy
 from specsched.policy.baselines.epsilon_greedy import epsilon_greedy_controller, epsilon_greedy_policy
 from specsched.policy.baselines.exp3spec import exp3spec_controller, exp3spec_policy
+from specsched.policy.baselines.hedgespec import HedgeSpecController, HedgeSpecPolicy
 from specsched.policy.baselines.heuristic import heuristic_controller, heuristic_policy
 from specsched.policy.baselines.metasd import metasd_controller, metasd_policy
 from specsched.policy.baselines.plans import PLAIN
@@ -26,6 +27,7 @@ POLICIES = {
     "ucbspec": lambda: ucbspec_policy(8, seed=1),
     "exp3spec": lambda: exp3spec_policy(8, seed=1),
     "metasd": lambda: metasd_policy(8, seed=1),
+    "hedgespec": lambda: HedgeSpecPolicy(8, seed=1),
     "epsilon_greedy": lambda: epsilon_greedy_policy("good", 8),
 }
 CONTROLLERS = {
@@ -36,6 +38,7 @@ CONTROLLERS = {
     "ucbspec": lambda: ucbspec_controller(grid()),
     "exp3spec": lambda: exp3spec_controller(grid()),
     "metasd": metasd_controller,
+    "hedgespec": HedgeSpecController,
     "epsilon_greedy": lambda: epsilon_greedy_controller(8, seed=1),
 }
 

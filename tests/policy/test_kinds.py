@@ -53,6 +53,6 @@ def test_a_missing_draft_is_refused_by_its_field(kind, draft, told):
 
 
 def test_kinds_that_choose_among_all_drafts_need_none_named():
-    assert set(KINDS) - set(NEEDY) == {"adaptive", "plain", "ucbspec", "exp3spec", "metasd"}
+    assert set(KINDS) - set(NEEDY) == {"adaptive", "plain", "ucbspec", "exp3spec", "metasd", "hedgespec"}
     for kind in set(KINDS) - set(NEEDY):
         make_snapshot(config(kind, None), POOL, FixedClassifier().classes)

@@ -17,6 +17,7 @@ Kind = Literal[
     "ucbspec",
     "exp3spec",
     "metasd",
+    "hedgespec",
     "epsilon_greedy",
 ]
 
