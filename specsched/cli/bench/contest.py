@@ -136,20 +136,13 @@ def acceptance_table(cells: "Sequence[Acceptance]") -> "Table":
     """One line per class and draft."""
     from specsched.modelkit.report import Table
 
-    positions = max(len(cell.hazards) for cell in cells)
-    rows = [
-        (
-            cell.prompt_class,
-            cell.draft,
-            cell.accepted,
-            cell.length,
-            *cell.hazards,
-            *(None for _ in range(positions - len(cell.hazards))),
-        )
-        for cell in cells
-    ]
-    hazards = (f"hazard_{position + 1}" for position in range(positions))
-    return Table("Acceptance, greedy, longest lookahead", ("class", "draft", "accepted", "length", *hazards), rows)
+    rows = [(c.prompt_class, c.draft, c.accepted, c.length, " ".join(map(_digits, c.hazards))) for c in cells]
+    columns = ("class", "draft", "accepted", "length", "hazards, by position")
+    return Table("Acceptance, greedy, longest lookahead", columns, rows)
+
+
+def _digits(hazard: float | None) -> str:
+    return "–" if hazard is None else f"{hazard:.2f}"
 
 
 def _tallies(result: "Result", name: str) -> "list[Tally]":
