@@ -72,7 +72,6 @@ async def _serve(config: Config, origin: "Source") -> None:
     from specsched.telemetry.sinks.fanout import Fanout
     from specsched.wire.rotation import rotating
     from specsched.wire.rpc import CODES
-    from specsched.wire.serving import GrpcServer
 
     security = security_of(config)
     patience = Patience(config.workers.keepalive_seconds, config.workers.round_timeout_seconds)
@@ -80,14 +79,7 @@ async def _serve(config: Config, origin: "Source") -> None:
     configs = ConfigMetrics(registry, config.sha)
     calls = CallMetrics(registry, METHODS, CODES)
     async with AsyncExitStack() as stack:
-        server = GrpcServer(
-            config.server.address,
-            max_message_bytes=config.server.max_message_bytes,
-            reflect=config.server.reflection,
-            guard=security.guard,
-            certificates=security.certificates,
-            keepalive_seconds=config.server.keepalive_seconds,
-        )
+        server = _public_server(config, security)
         await stack.enter_async_context(rotating(security.rotations))
         sinks, manifest = SinkMetrics(registry, NAMES), manifest_of(config)
         live = Broadcast(
@@ -119,6 +111,20 @@ async def _serve(config: Config, origin: "Source") -> None:
             observe=calls.ended,
             beside=beside,
         )
+
+
+def _public_server(config: Config, security: "Security") -> "GrpcServer":
+    """Bind the port that callers reach."""
+    from specsched.wire.serving import GrpcServer
+
+    return GrpcServer(
+        config.server.address,
+        max_message_bytes=config.server.max_message_bytes,
+        reflect=config.server.reflection,
+        guard=security.guard,
+        certificates=security.certificates,
+        keepalive_seconds=config.server.keepalive_seconds,
+    )
 
 
 def _operators_server(
