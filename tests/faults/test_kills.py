@@ -8,10 +8,14 @@ from contextlib import aclosing
 
 import pytest
 
+from specsched.client import Client
+from specsched.client.retries import Retries
 from specsched.records import Completion
 from tests.helpers.service import ask, scripted_service, scripted_tokens
 
 TOKENS = 180
+PATIENT = Retries(calls=10)
+"""Calls that begin while both workers are dead are told to come back; streams that have begun are never broken."""
 
 
 async def whole(client, name, prompt):
@@ -38,8 +42,11 @@ async def load(client, stop, caller):
 
 async def kill_under_load(folder, kills):
     rng, stop = random.Random(kills), asyncio.Event()
-    async with scripted_service(folder, workers=2, round_seconds=0.004, max_resumes=50) as served:
-        callers = [asyncio.create_task(load(served.client, stop, number)) for number in range(6)]
+    async with (
+        scripted_service(folder, workers=2, round_seconds=0.004, max_resumes=50) as served,
+        Client(served.address, retries=PATIENT) as client,
+    ):
+        callers = [asyncio.create_task(load(client, stop, number)) for number in range(6)]
         killed = 0
         while killed < kills:
             await asyncio.sleep(rng.uniform(0.0, 0.25))
