@@ -41,7 +41,7 @@ def arm_versions(pool: Pool) -> Mapping[str, str]:
 
     The sampling bin is part of each cell's key.
     """
-    return {draft.id: _hash((*_of_target(pool), draft.sha256 or "")) for draft in pool.drafts}
+    return {draft.id: _hash((*_of_target(pool), (draft.sha256 or "") + draft.manner)) for draft in pool.drafts}
 
 
 def _of_target(pool: Pool) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class FakeDispatcher:
         self.closed: list[str] = []
         self.switched: list[DraftSwitches] = []
         self.versions: dict[str, str] = {}
-        """Draft → version that loading it brings."""
+        """Draft → version that loading it brings, or starting again."""
         self._workers = tuple(workers)
 
     def workers(self) -> Sequence[WorkerInfo]:
@@ -53,6 +53,11 @@ class FakeDispatcher:
     async def load_draft(self, draft_model: str) -> None:
         """Say that it is resident, in its new version where there is one."""
         self._reside(draft_model, "resident", self.versions.get(draft_model))
+
+    def restart(self) -> None:
+        """Have the workers come back with the drafts' new versions."""
+        for draft_model, version in self.versions.items():
+            self._reside(draft_model, "resident", version)
 
     async def unload_draft(self, draft_model: str) -> None:
         """Say that it is evicted."""

@@ -210,7 +210,7 @@ def _model_info(spec: ModelSpec, kind: str, model: LanguageModel, weights: Weigh
         memory_bytes=model.memory_bytes(),
         dtype=spec.dtype,
         quantization=spec.quantization,
-        version=weights.version,
+        version=weights.version + spec.manner,
     )
 
 
@@ -223,7 +223,7 @@ def _info_on_disk(spec: ModelSpec, weights: Weights) -> ModelInfo:
         memory_bytes=needed_bytes(spec, weights, kv_tokens=0),
         dtype=spec.dtype,
         quantization=spec.quantization,
-        version=weights.version,
+        version=weights.version + spec.manner,
     )
 
 

@@ -1,6 +1,6 @@
 """The manifest: which target, which drafts, which classifier, and where they lie."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from specsched.config.pool import DraftEntry, PoolManifest, TargetEntry, parse_m
 from specsched.errors import PoolError
 
 _REFERENCE = Path("models", "reference", "pool.yaml")
+_MANNERS = ("dtype", "quantization", "copy_match_tokens", "stop_below_share")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -31,6 +32,12 @@ class ModelSpec:
     """Drafts: where the last so many tokens stood before, what followed is copied; 0 never copies."""
     stop_below_share: float = 0.0
     """Drafts: nothing more is drafted once the draft itself gives less to all of it standing; 0 never stops."""
+
+    @property
+    def manner(self) -> str:
+        """What else than its weights makes its drafts, as part of its version; empty where nothing does."""
+        said = ((field, getattr(self, field.name)) for field in fields(self) if field.name in _MANNERS)
+        return "".join(f"+{field.name}={value}" for field, value in said if value != field.default)
 
     @property
     def single(self) -> bool:

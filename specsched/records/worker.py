@@ -18,7 +18,7 @@ class ModelInfo:
     dtype: str = ""
     quantization: str = "none"
     version: str = ""
-    """Hash of the weights."""
+    """Hash of the weights, and how they draft where that tells not all."""
     state: str = "active"
     """active · draining · disabled"""
     residency: str = "resident"

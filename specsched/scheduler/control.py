@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -65,7 +65,7 @@ class Control:
     def learn(self, cells: Sequence[Cell], *, replace_all: bool) -> None:
         """Take evidence up, beside what is known or in its place."""
         known = () if replace_all else self._steering.learnt
-        self._know((*known, *cells))
+        self._steering.begin_anew((*known, *cells))
         log.info("learned_state_imported", cells=len(cells), replace=replace_all)
 
     def forget(self, prompt_class: str | None, draft_model: str | None) -> int:
@@ -84,7 +84,7 @@ class Control:
             for cell in known
             if prompt_class not in (None, cell.prompt_class) or draft_model not in (None, cell.draft_model)
         ]
-        self._know(kept)
+        self._steering.begin_anew(kept)
         log.info("learned_state_forgotten", cells=len(known) - len(kept), prompt_class=prompt_class, draft=draft_model)
         return len(known) - len(kept)
 
@@ -117,30 +117,15 @@ class Control:
         await self._steering.switch()
 
     async def load_draft(self, draft_model: str) -> None:
-        """Have every ready worker load a draft of the manifest; raises what they raise.
-
-        A new version of one that was known begins as its kin: what was learnt of the old weights is a hint from now on.
-        """
-        before = self._version(draft_model)
+        """Have every ready worker load a draft of the manifest, or its new version; raises what they raise."""
         await self._steering.load_draft(draft_model)
-        after = self._version(draft_model)
-        if after != before:
-            self._know(self._steering.learnt)
-            log.info("draft_version_taken_up", draft=draft_model, before=before, after=after)
 
     async def unload_draft(self, draft_model: str) -> None:
         """Have every ready worker free a draft's memory; raises what they raise."""
         await self._steering.unload_draft(draft_model)
 
-    def _know(self, cells: Sequence[Cell]) -> None:
-        now = self._steering.snapshot
-        self._steering.adopt(replace(now, policy=now.make_policy()), cells)
-
     def _drafts(self) -> set[str]:
         return {*self._pool, *(draft.id for draft in self._told())}
-
-    def _version(self, draft_model: str) -> str:
-        return next((draft.version for draft in self._told() if draft.id == draft_model), "")
 
     def _told(self) -> tuple[ModelInfo, ...]:
         try:

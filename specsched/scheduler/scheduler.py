@@ -255,8 +255,9 @@ class Scheduler:
 
     def _decide(self, request: Request, reading: Reading, span: Span, *, explain: bool = False) -> Case:
         """Choose for the worker that would serve next, as busy as it is now: a request may have waited."""
-        snapshot = self.steering.snapshot
         worker, load = self._next_worker()
+        self.steering.meet(worker)
+        snapshot = self.steering.snapshot
         usable = self.steering.board.usable(worker.drafts)
         context = DecisionContext(
             class_probabilities=reading.class_probabilities,

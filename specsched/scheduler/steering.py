@@ -3,13 +3,19 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
 
 from specsched.dispatch.base import Dispatcher
 from specsched.policy.memory import Cell
+from specsched.records import ModelInfo, WorkerInfo
 from specsched.scheduler.board import Board
 from specsched.scheduler.observing import Observer
 from specsched.scheduler.remembering import Memory
 from specsched.scheduler.snapshot import Snapshot
+
+log = structlog.get_logger()
 
 
 class Steering:
@@ -25,7 +31,29 @@ class Steering:
         self._memory = memory
         self._observer = observer
         self._dispatcher = dispatcher
+        self._met: dict[str, tuple[ModelInfo, ...]] = {}
+        """Worker → its drafts when it was last met."""
+        self._told: dict[str, str] = {}
+        """Draft → version that was met last."""
         self._switching: asyncio.Task[None] | None = None
+
+    def meet(self, worker: WorkerInfo) -> None:
+        """Take note of the drafts that a worker has by now, however it came by them.
+
+        Of a draft in a new version all that was learnt of the old one is a hint from now on: it begins as its kin.
+        """
+        if self._met.get(worker.worker_id) == worker.drafts:
+            return
+        self._met[worker.worker_id] = worker.drafts
+        before, versions = self._told, {draft.id: draft.version for draft in worker.drafts}
+        self._told = before | versions
+        if before and before != self._told:
+            self.begin_anew(self.learnt)
+            log.info("draft_versions_taken_up", worker=worker.worker_id, drafts=dict(versions.items() - before.items()))
+
+    def begin_anew(self, learnt: Sequence[Cell]) -> None:
+        """Decide by a new policy of the same settings that knows this much."""
+        self.adopt(replace(self.snapshot, policy=self.snapshot.make_policy()), learnt)
 
     @property
     def learnt(self) -> tuple[Cell, ...]:
@@ -60,6 +88,8 @@ class Steering:
     async def load_draft(self, draft_model: str) -> None:
         """Have the workers load a draft; raises what they raise, Unavailable without any."""
         await self._dispatcher.load_draft(draft_model)
+        for worker in self._dispatcher.workers():
+            self.meet(worker)
 
     async def unload_draft(self, draft_model: str) -> None:
         """Have the workers free a draft's memory; raises as `load_draft` does."""

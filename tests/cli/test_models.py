@@ -66,6 +66,19 @@ def check_priors(pool, folder):
     assert {cell.draft_version for cell in cells} == set(arm_versions(members).values())
 
 
+FIELDS = ["dtype: bfloat16", "quantization: int8", "copy_match_tokens: 4", "stop_below_share: .3"]
+
+
+@pytest.mark.parametrize("field", [f"sha256: {'a' * 64}", *FIELDS])
+def test_a_draft_whose_entry_changes_is_of_another_version(tmp_path, field):
+    def version(more):
+        pool = tmp_path / "pool.yaml"
+        pool.write_text(f"target: {{id: t, path: t}}\ndrafts: [{{id: d, path: d{more}}}]")
+        return arm_versions(load_pool(pool))["d"]
+
+    assert version("") == version(", kind: model") != version(f", {field}")
+
+
 def test_priors_that_cannot_be_read_are_one_line(tmp_path):
     (tmp_path / "priors.json").write_text("{}", encoding="utf-8")
     config = Config(store={"priors_file": str(tmp_path / "priors.json")})

@@ -30,8 +30,8 @@ def dispatcher():
 
 
 @pytest.fixture
-async def control(dispatcher):
-    """A service that has served one greedy and one sampled request of class code."""
+async def service(dispatcher):
+    """A scheduler that has served one greedy and one sampled request of class code."""
 
     def fresh():
         return AdaptivePolicy(PolicySettings(max_gamma=4), CLASSES, 0, dispatcher.versions)
@@ -41,7 +41,12 @@ async def control(dispatcher):
     for name, sampling in (("a", Sampling(temperature=0.0)), ("b", Sampling())):
         async for _ in scheduler.generate(ask(name, prompt_class="code", sampling=sampling)):
             pass
-    return Control(scheduler, ["draft"])
+    return scheduler
+
+
+@pytest.fixture
+def control(service):
+    return Control(service, ["draft"])
 
 
 async def test_the_table_tells_what_is_known_of_every_arm_that_was_seen(control):
@@ -83,13 +88,8 @@ async def test_evidence_from_elsewhere_is_added_or_takes_the_place(control):
     assert control.learnt() == cells
 
 
-async def test_a_draft_in_a_new_version_begins_as_its_kin(control, dispatcher):
-    before = control.learnt()
-    await control.load_draft("draft")
-    assert control.learnt() == before, "the same weights again"
-    dispatcher.versions["draft"] = "new"
-    await control.load_draft("draft")
-    after = control.learnt()
+def check_kin(before, after):
+    """What was learnt of the old version is a hint on the new one."""
     assert {cell.draft_version for cell in after} == {"new"}
     kin = PolicySettings().kin_strength
     for old, new in zip(before, after, strict=True):
@@ -97,3 +97,28 @@ async def test_a_draft_in_a_new_version_begins_as_its_kin(control, dispatcher):
         assert new.accepted / (new.accepted + new.rejected) == pytest.approx(
             old.accepted / (old.accepted + old.rejected)
         )
+
+
+async def test_a_draft_that_is_loaded_in_a_new_version_begins_as_its_kin(control, dispatcher):
+    before = control.learnt()
+    await control.load_draft("draft")
+    assert control.learnt() == before, "the same weights again"
+    dispatcher.versions["draft"] = "new"
+    await control.load_draft("draft")
+    check_kin(before, control.learnt())
+
+
+async def test_so_does_one_that_a_worker_comes_back_with(service, control, dispatcher):
+    before = control.learnt()
+    dispatcher.restart()
+    await service.decide(ask("same", prompt_class="code"))
+    assert control.learnt() == before, "the same weights again"
+    dispatcher.versions["draft"] = "new"
+    dispatcher.restart()
+    await service.decide(ask("new", prompt_class="code"))
+    check_kin(before, control.learnt())
+    await service.decide(ask("again", prompt_class="code"))
+    dispatcher.versions["draft"] = ""
+    dispatcher.restart()
+    await service.decide(ask("back", prompt_class="code"))
+    assert {cell.draft_version for cell in control.learnt()} == {""}, "a version that is taken back is told, too"
