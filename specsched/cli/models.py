@@ -139,7 +139,10 @@ def distill(
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Distil a draft for a target: it learns the target's law over the target's own completions."""
+    """Distil a draft for a target: it learns the target's law over the target's own completions.
+
+    Run it again after a kill: it goes on where it was.
+    """
     from specsched.modelkit.draft import DraftShape
     from specsched.modelkit.draft_job import DraftJob
     from specsched.modelkit.make_draft import make_draft

@@ -1,24 +1,29 @@
 """Distil a draft: train it on the target's law over the target's own completions."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from copy import deepcopy
 from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from specsched.modelkit.agreement import mean_acceptance
+from specsched.modelkit.batches import batches_from
+from specsched.modelkit.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from specsched.modelkit.language_model import LanguageModel
 from specsched.modelkit.objectives import OBJECTIVES, Objective
 from specsched.modelkit.optimizer import Optimizers, OptimizerSettings
 from specsched.modelkit.traces import TaughtTrace, hidden_of
 
 AUTO = "auto"
+_FIRST = "forward_kl"
 _TRIAL = 0.15
-"""Share of the budget after which, under `auto`, the objectives are compared."""
+"""Share of the budget that each objective has under `auto` before they are compared, and that all begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class DistillSettings:
     mixed_precision: bool = False
     evaluate_every: float = 0.2
     """Share of the budget."""
+    save_every: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +66,17 @@ def distill(
     held_out: Sequence[TaughtTrace],
     settings: DistillSettings,
     report: Report,
+    folder: Path,
 ) -> Mapping[tuple[str, float], float]:
     """Train the draft in place; returns (class, temperature) → acceptance on the held-out traces.
 
-    The first report is what the draft could do before.
+    The first report is what the draft could do before. Checkpoints lie in `folder`: a run that was killed goes on from
+    the last one when the same is asked again, to the same weights on a CPU.
     """
-    run = _Run(target, draft, train, held_out, settings, report)
+    run = _Run(target, draft, train, held_out, settings, report, folder)
     run.measure()
-    if settings.objective == AUTO:
-        run.choose()
-    run.until(settings.tokens)
-    return run.measure()
+    objective = run.choose() if settings.objective == AUTO else settings.objective
+    return run.learn("whole", objective, settings.tokens)
 
 
 class _Run:
@@ -84,38 +90,44 @@ class _Run:
         held_out: Sequence[TaughtTrace],
         settings: DistillSettings,
         report: Report,
+        folder: Path,
     ) -> None:
-        self._target, self._draft = target, draft
+        self._target, self._draft, self._train = target, draft, train
         self._held_out, self._settings, self._report = held_out, settings, report
-        self._objective = "forward_kl" if settings.objective == AUTO else settings.objective
+        self._objective = _FIRST if settings.objective == AUTO else settings.objective
         self._optimizers = Optimizers(draft.network, settings.optimizer.times(settings.rate))
-        self._batches = endless_batches(train, settings.batch_tokens, torch.Generator().manual_seed(settings.seed))
-        self._tokens = 0
+        self._identity = _identity(draft, train, settings)
+        self._folder = folder / self._identity
+        self._step = self._tokens = 0
+        self._batches = batches_from(0, train, settings.batch_tokens, settings.seed)
 
-    def choose(self) -> None:
-        """Learn a little with forward KL, try every objective from there, keep the one that is accepted most."""
+    def choose(self) -> str:
+        """Learn a little, try every objective from there on the same batches, go on from the one accepted most."""
         share = int(_TRIAL * self._settings.tokens)
-        self.until(share)
-        start = deepcopy(self._draft.network.state_dict()), deepcopy(self._optimizers.state_dict())
+        self.learn("start", _FIRST, share)
         scores = {}
         for name in OBJECTIVES:
-            self._restore(*deepcopy(start))
-            self._objective, self._tokens = name, share
-            self.until(2 * share)
-            scores[name] = _mean(self.measure())
-        self._restore(*start)
-        self._objective, self._tokens = max(scores, key=scores.__getitem__), share
+            self._resume("start")
+            scores[name] = _mean(self.learn(name, name, 2 * share))
+        best = max(scores, key=scores.__getitem__)
+        self._resume(best)
+        return best
 
-    def until(self, tokens: int) -> None:
-        """Learn up to a number of tokens, measuring now and then."""
+    def learn(self, stage: str, objective: str, tokens: int) -> Mapping[tuple[str, float], float]:
+        """Go through a stage, from its checkpoint where it has one, up to so many tokens; returns what it came to."""
+        self._resume(stage)
+        self._objective = objective
         pause = self._settings.evaluate_every * self._settings.tokens
-        due = self._tokens + pause
         self._draft.network.train()
         while self._tokens < tokens:
-            self._learn(OBJECTIVES[self._objective])
-            if self._tokens >= due and self._tokens < tokens:
+            before = self._tokens
+            self._learn(OBJECTIVES[objective])
+            if self._step % self._settings.save_every == 0:
+                self._save(stage)
+            if before // pause < self._tokens // pause and self._tokens < tokens:
                 self.measure()
-                due += pause
+        self._save(stage)
+        return self.measure()
 
     def measure(self) -> Mapping[tuple[str, float], float]:
         """Acceptance on the held-out traces."""
@@ -139,6 +151,7 @@ class _Run:
         loss.backward()
         self._optimizers.step(min(1.0, self._tokens / self._settings.tokens))
         self._tokens += len(target)
+        self._step += 1
         seconds = time.monotonic() - started
         self._report(DistillProgress(self._tokens, seconds, float(loss.detach()), self._objective))
 
@@ -151,28 +164,40 @@ class _Run:
         device = self._draft.network.device.type
         return torch.autocast(device, torch.bfloat16) if self._settings.mixed_precision else nullcontext()
 
-    def _restore(self, network: dict[str, Tensor], optimizers: list[dict[str, object]]) -> None:
-        self._draft.network.load_state_dict(network)
-        self._optimizers.load_state_dict(optimizers)
+    def _save(self, stage: str) -> None:
+        folder = self._folder / stage
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint = Checkpoint(
+            step=self._step,
+            tokens=self._tokens,
+            model={name: tensor.detach().cpu() for name, tensor in self._draft.network.state_dict().items()},
+            optimizers=self._optimizers.state_dict(),
+            stream=[self._step],
+            random=torch.get_rng_state(),
+            settings=self._identity,
+        )
+        save_checkpoint(folder, checkpoint)
+
+    def _resume(self, stage: str) -> None:
+        found = load_checkpoint(self._folder / stage, self._identity)
+        if found is None:
+            return
+        self._draft.network.load_state_dict(found.model)
+        self._optimizers.load_state_dict(found.optimizers)
+        torch.set_rng_state(found.random)
+        self._step, self._tokens = found.step, found.tokens
+        self._batches = batches_from(found.step, self._train, self._settings.batch_tokens, self._settings.seed)
+
+
+def _identity(draft: LanguageModel, train: Sequence[TaughtTrace], settings: DistillSettings) -> str:
+    """What a run is: its settings, its start and its lessons. One that is asked for something else begins anew."""
+    digest = sha256(repr(settings).encode())
+    for parameter in draft.network.parameters():
+        digest.update(parameter.detach().cpu().float().numpy().tobytes())
+    for one in train:
+        digest.update(np.asarray(one.trace.ids).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _mean(acceptance: Mapping[tuple[str, float], float]) -> float:
     return sum(acceptance.values()) / max(1, len(acceptance))
-
-
-def endless_batches(
-    taught: Sequence[TaughtTrace], tokens: int, generator: torch.Generator
-) -> Iterator[list[TaughtTrace]]:
-    """Batches of like lengths with about `tokens` padded tokens, in a new random order every epoch."""
-    lengths = torch.tensor([float(len(one.trace.ids)) for one in taught])
-    while True:
-        order = torch.argsort(
-            lengths * (1 + 0.1 * torch.rand(len(taught), generator=generator)), descending=True
-        ).tolist()
-        batches = []
-        while order:
-            rows = max(1, tokens // len(taught[order[0]].trace.ids))
-            batches.append([taught[i] for i in order[:rows]])
-            order = order[rows:]
-        for i in torch.randperm(len(batches), generator=generator).tolist():
-            yield batches[i]

@@ -1,5 +1,6 @@
 """From a target folder and prompts to a draft folder: generate, teach, distil, export."""
 
+import shutil
 from collections.abc import Mapping
 
 from specsched.modelkit.distill import DistillSettings, Report, distill
@@ -12,7 +13,7 @@ from specsched.pool.compatibility import check_vocabulary
 
 
 def make_draft(job: DraftJob, report: Report, say: Say = lambda _: None) -> Mapping[tuple[str, float], float]:
-    """Distil and write the draft; returns its acceptance on held-out prompts.
+    """Distil and write the draft, going on where a killed run was; returns its acceptance on held-out prompts.
 
     Raises:
         SetupError: no such class or model; a draft to go on from with another vocabulary.
@@ -22,8 +23,10 @@ def make_draft(job: DraftJob, report: Report, say: Say = lambda _: None) -> Mapp
     train, held_out = lessons(job, target, say)
     draft = _draft(job, target)
     settings = DistillSettings(tokens=job.tokens, objective=job.objective, rate=job.rate, seed=job.seed)
-    acceptance = distill(target, draft, train, held_out, settings, report)
+    unfinished = job.out / "unfinished"
+    acceptance = distill(target, draft, train, held_out, settings, report, unfinished)
     export(draft.network, job.target, job.out)
+    shutil.rmtree(unfinished)
     return acceptance
 
 
