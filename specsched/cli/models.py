@@ -174,6 +174,22 @@ def distill(
         print_table(f"Acceptance on held-out prompts: {out}", ("class", "temperature", "acceptance"), rows)
 
 
+@app.command("merge")
+@one_line_errors
+def merge_models(
+    start: Annotated[Path, typer.Option("--from", help="Model folder to begin with.")],
+    plus: Annotated[Path, typer.Option(help="Model that learnt something ...")],
+    minus: Annotated[Path, typer.Option(help="... beyond this one.")],
+    out: Annotated[Path, typer.Option(help="Folder of the merged model, for `models distill --from`.")],
+    scale: Annotated[float, typer.Option(help="How much of the difference is added.")] = 0.5,
+) -> None:
+    """Add to a model part of what another one learnt beyond a third: a start for a specialist."""
+    from specsched.modelkit.merge import Merge, merge
+
+    merge(Merge(start, plus, minus, scale, out))
+    console.print(f"model in {out}")
+
+
 @app.command()
 @one_line_errors
 def evaluate(
