@@ -24,13 +24,13 @@ class LinearClassifier:
         self.version = version
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a classifier's file.
+    def load(cls, path: Path, sha256: str | None = None) -> Self:
+        """Read a classifier's file, and hold it against its hash where that is given.
 
         Raises:
-            PoolError: missing, damaged, or made for other features.
+            PoolError: missing, damaged, not the one that was meant, or made for other features.
         """
-        return cls(*load_weights(path))
+        return cls(*load_weights(path, sha256))
 
     @property
     def classes(self) -> tuple[str, ...]:

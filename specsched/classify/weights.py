@@ -49,11 +49,12 @@ def save_weights(weights: Weights, path: Path) -> None:
         raise PoolError(f"{path}: {error.strerror or error}") from error
 
 
-def load_weights(path: Path) -> tuple[Weights, str]:
-    """Return weights and their version, the first 12 digits of the file's SHA-256.
+def load_weights(path: Path, expected: str | None = None) -> tuple[Weights, str]:
+    """Return weights and their version, the first 12 digits of the file's SHA-256; `expected` is all of it.
 
     Raises:
-        PoolError: the file is missing, too large, damaged, made for other features, or holds types beyond arrays.
+        PoolError: the file is missing, too large, damaged, not the one that was meant, made for other features, or
+            holds types beyond arrays.
     """
     try:
         data = path.read_bytes()
@@ -61,7 +62,10 @@ def load_weights(path: Path) -> tuple[Weights, str]:
         raise PoolError(f"{path}: {error.strerror or error}") from error
     if len(data) > MAX_BYTES:
         raise PoolError(f"{path}: {len(data)} bytes, a classifier has at most {MAX_BYTES}")
-    return _checked(path, _fields(path, data)), sha256(data).hexdigest()[:12]
+    digest = sha256(data).hexdigest()
+    if expected is not None and digest != expected:
+        raise PoolError(f"{path} has SHA-256 {digest}, the manifest's classifier.sha256 says {expected}")
+    return _checked(path, _fields(path, data)), digest[:12]
 
 
 def _fields(path: Path, data: bytes) -> Any:

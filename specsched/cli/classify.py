@@ -29,10 +29,11 @@ def train(
     from specsched.classify.examples import training_examples
     from specsched.classify.train import train as fit
     from specsched.classify.weights import save_weights
+    from specsched.pool.weights import sha256_of
 
     with console.status("training"):
         save_weights(fit(training_examples(data), seed), out)
-    console.print(f"classifier in {out}, {out.stat().st_size:,} bytes")
+    console.print(f"classifier in {out}, {out.stat().st_size:,} bytes, SHA-256 {sha256_of(out)}")
 
 
 @app.command()

@@ -49,7 +49,8 @@ def record_pool(pool: Pool, job: RecordJob, folder: Folder, say: Say) -> None:
         SetupError: a model or prompts that cannot be used; a recording of another kind stands there.
     """
     say("loading", 0, 1)
-    classifier = FixedClassifier() if pool.classifier is None else LinearClassifier.load(pool.classifier)
+    named = pool.classifier
+    classifier = LinearClassifier.load(named.path, named.sha256) if named else FixedClassifier()
     specs = [spec for spec in pool.drafts if spec.kind != "none" and spec.single]
     versions = tuple(verify_weights(spec).sha256 if spec.path else "" for spec in (pool.target, *specs))
     assert pool.target.path is not None, "targets have a path"

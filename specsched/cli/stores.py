@@ -13,6 +13,7 @@ from specsched.policy.priors import PriorStore
 from specsched.policy.redis import RedisStore
 from specsched.policy.sqlite import SqliteStore
 from specsched.pool.manifest import Pool
+from specsched.pool.weights import sha256_of
 
 
 def make_store(config: Config, pool: Pool, classifier: Classifier) -> Store:
@@ -45,7 +46,8 @@ def arm_versions(pool: Pool) -> Mapping[str, str]:
 
 
 def _of_target(pool: Pool) -> tuple[str, ...]:
-    classifier = hashlib.sha256(pool.classifier.read_bytes()).hexdigest() if pool.classifier else ""
+    named = pool.classifier
+    classifier = (named.sha256 or sha256_of(named.path)) if named else ""
     return (pool.target.id, pool.target.sha256 or "", pool.target.quantization, classifier)
 
 

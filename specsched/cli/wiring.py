@@ -109,7 +109,7 @@ def make_classifier(config: Config, pool: Pool) -> Classifier:
     """Build the classifier: the pool's, or one that knows nothing."""
     if not config.classifier.enabled or pool.classifier is None:
         return FixedClassifier()
-    loaded = LinearClassifier.load(pool.classifier)
+    loaded = LinearClassifier.load(pool.classifier.path, pool.classifier.sha256)
     return CorrectedClassifier(loaded) if config.classifier.online_correction else loaded
 
 

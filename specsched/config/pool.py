@@ -7,7 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 PLAIN = "none"
 
-_Sha256 = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="SHA-256 of model.safetensors, verified at load.")
+_Sha256 = Field(
+    default=None,
+    pattern=r"^[0-9a-f]{64}$",
+    description="SHA-256 of model.safetensors or of the classifier's file, verified at load.",
+)
 
 
 class _Section(BaseModel):
@@ -61,6 +65,7 @@ class ClassifierEntry(_Section):
     """The prompt classifier's weights."""
 
     path: str = Field(min_length=1, description="Classifier file, relative to the manifest.")
+    sha256: str | None = _Sha256
 
 
 class PoolManifest(_Section):

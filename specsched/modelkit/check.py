@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from specsched.classify.linear import LinearClassifier
 from specsched.errors import PoolError
 from specsched.pool.compatibility import check_vocabulary
-from specsched.pool.manifest import ModelSpec, Pool
+from specsched.pool.manifest import ClassifierSpec, ModelSpec, Pool
 from specsched.pool.weights import CONFIG_FILE, verify_weights
 
 CARD = "README.md"
@@ -37,9 +38,20 @@ def check_pool(pool: Pool) -> list[Finding]:
         findings += _check_model(draft)
         findings += _check_against(draft, pool.target, context)
     if pool.classifier is not None:
-        missing = "" if pool.classifier.is_file() else f"{pool.classifier} is missing"
-        findings.append(Finding("classifier", "file", pool.classifier.name, missing))
+        findings.append(_check_classifier(pool.classifier))
     return findings
+
+
+def _check_classifier(spec: ClassifierSpec) -> Finding:
+    try:
+        version = LinearClassifier.load(spec.path, spec.sha256).version
+    except PoolError as error:
+        return Finding("classifier", "weights", "", str(error))
+    return Finding("classifier", "weights", f"{version} ({_verified(spec.sha256)})")
+
+
+def _verified(sha256: str | None) -> str:
+    return "no hash in the manifest" if sha256 is None else "verified"
 
 
 def _check_model(spec: ModelSpec) -> list[Finding]:
@@ -49,7 +61,7 @@ def _check_model(spec: ModelSpec) -> list[Finding]:
         return [Finding(spec.id, "weights", "", str(error))]
     memory = weights.parameters * _BYTES[spec.dtype]
     return [
-        Finding(spec.id, "weights", f"{weights.version} ({'verified' if spec.sha256 else 'no hash in the manifest'})"),
+        Finding(spec.id, "weights", f"{weights.version} ({_verified(spec.sha256)})"),
         Finding(spec.id, "parameters", f"{weights.parameters:,}"),
         Finding(spec.id, "dtype", f"{'/'.join(weights.dtypes)} on disk, {spec.dtype} in memory"),
         Finding(spec.id, "memory", f"{memory / 2**20:.1f} MiB, {weights.bytes / 2**20:.1f} MiB on disk"),

@@ -46,13 +46,22 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassifierSpec:
+    """The pool's classifier."""
+
+    path: Path
+    sha256: str | None = None
+    """Of the file; verified at load when given."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """A manifest, read. Plain decoding ("none") is always available, listed or not."""
 
     manifest: Path
     target: ModelSpec
     drafts: tuple[ModelSpec, ...]
-    classifier: Path | None
+    classifier: ClassifierSpec | None
 
 
 def load_pool(manifest: Path) -> Pool:
@@ -67,7 +76,7 @@ def load_pool(manifest: Path) -> Pool:
         manifest=manifest,
         target=_spec(tree.target, "model", base),
         drafts=tuple(_spec(draft, draft.kind, base) for draft in tree.drafts),
-        classifier=base / tree.classifier.path if tree.classifier else None,
+        classifier=ClassifierSpec(base / tree.classifier.path, tree.classifier.sha256) if tree.classifier else None,
     )
 
 

@@ -13,6 +13,7 @@ from specsched.classify.features import BUCKETS
 from specsched.classify.linear import LinearClassifier
 from specsched.classify.weights import MAX_BYTES, Weights, load_weights, save_weights
 from specsched.errors import PoolError
+from specsched.pool.manifest import default_manifest, load_pool
 
 REFERENCE = Path(__file__).parents[2] / "models" / "reference" / "classifier.skops"
 
@@ -88,6 +89,14 @@ def test_weights_survive_a_round_trip(tmp_path):
     assert np.allclose(loaded.coefficients, weights.coefficients, rtol=1e-3, atol=1e-6)
     assert version == LinearClassifier.load(path).version
     assert len(version) == 12
+
+
+def test_a_file_that_is_not_the_manifest_s_is_refused_before_it_is_read(tmp_path):
+    named = load_pool(default_manifest()).classifier
+    assert LinearClassifier.load(named.path, named.sha256).version == named.sha256[:12]
+    text_file(tmp_path / "other.skops")
+    with pytest.raises(PoolError, match=f"the manifest's classifier.sha256 says {named.sha256}"):
+        LinearClassifier.load(tmp_path / "other.skops", named.sha256)
 
 
 def test_a_missing_file_is_one_line(tmp_path):

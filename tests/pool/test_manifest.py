@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from specsched.errors import PoolError
-from specsched.pool.manifest import ModelSpec, load_pool
+from specsched.pool.manifest import ClassifierSpec, ModelSpec, load_pool
 
 WHOLE = (
     """
@@ -14,8 +14,9 @@ drafts:
     + """}
   - {id: lookup, kind: ngram}
   - {id: none, kind: none}
-classifier: {path: classifier.skops}
-"""
+classifier: {path: classifier.skops, sha256: """
+    + "b" * 64
+    + "}"
 )
 
 
@@ -30,7 +31,7 @@ def test_paths_are_relative_to_the_manifest(tmp_path):
     assert pool.target == ModelSpec("big", "model", tmp_path / "target", quantization="int8")
     assert pool.drafts[0] == ModelSpec("small", "model", tmp_path / "drafts/small", sha256="a" * 64)
     assert pool.drafts[1] == ModelSpec("lookup", "ngram", None)
-    assert pool.classifier == tmp_path / "classifier.skops"
+    assert pool.classifier == ClassifierSpec(tmp_path / "classifier.skops", "b" * 64)
 
 
 def test_drafts_and_classifier_may_be_left_out(tmp_path):
@@ -50,6 +51,7 @@ def test_drafts_and_classifier_may_be_left_out(tmp_path):
         ("target: {id: big, path: t}\ndrafts: [{id: none, kind: ngram}]", "plain decoding"),
         ("target: {id: a, path: t}\ndrafts: [{id: a, kind: ngram}]", "more than once: a"),
         ("target: {id: big, path: t, sha256: beef}", "target.sha256"),
+        ("target: {id: big, path: t}\nclassifier: {path: c, sha256: beef}", "classifier.sha256"),
         ("target: [", "no valid YAML"),
         ("- a list", "expected a mapping"),
     ],

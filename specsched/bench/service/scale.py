@@ -74,7 +74,7 @@ def _manifest(pool: Pool, folder: Path, drafts: int) -> Path:
     tree = {
         "target": {"id": pool.target.id, "path": str(pool.target.path)},
         "drafts": [{"id": f"draft-{number}", "kind": "ngram"} for number in range(drafts)],
-        "classifier": {"path": str(pool.classifier)} if pool.classifier else None,
+        "classifier": {"path": str(pool.classifier.path)} if pool.classifier else None,
     }
     file = folder / "pool.yaml"
     file.write_text(yaml.safe_dump({key: value for key, value in tree.items() if value}), encoding="utf-8")

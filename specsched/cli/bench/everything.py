@@ -114,7 +114,9 @@ def _benchmarks(pool: "Pool", sizes: Sizes, places: Places) -> Mapping[str, "Cal
     from specsched.bench.peers.process import LLAMACPP, OPENVINO
     from specsched.bench.prompt_set import FOLDER
 
-    classifier = {"classifier": partial(measure_classifier, pool.classifier, [FOLDER], 0)} if pool.classifier else {}
+    classifier = (
+        {"classifier": partial(measure_classifier, pool.classifier.path, [FOLDER], 0)} if pool.classifier else {}
+    )
     match = Match(*sizes.match)
     compared = (sizes.loss_tokens, sizes.compared_prompts, match.max_tokens)
     return {
