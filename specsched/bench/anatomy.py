@@ -10,7 +10,7 @@ from specsched.engine.base import EngineCore
 from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.drawing import Drawing
 from specsched.engine.rounds import score
-from specsched.engine.soundness import is_sound
+from specsched.engine.soundness import sound_rows
 from specsched.engine.verify import verify
 from specsched.records import Chunk, Job
 
@@ -20,7 +20,7 @@ PARTS: Mapping[str, Sequence[Callable[..., object]]] = {
     "draft: draw": (Drawing.next, Drawing.drafts),
     "target: forward": (score,),
     "accept": (verify,),
-    "look for what is no number": (is_sound,),
+    "look for what is no number": (sound_rows,),
 }
 REST = "choose, commit, record, deliver"
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from specsched.engine.noise import gumbel
+from specsched.engine.peaks import best_tokens
 from specsched.records import Job
 
 
@@ -45,7 +46,7 @@ def coupled_choices(shaped: Tensor, spots: Sequence[Spot]) -> list[int]:
     """
     if not all(spot.job.sampling.greedy for spot in spots):
         shaped = torch.stack([_perturbed(row, spot) for row, spot in zip(shaped, spots, strict=True)])
-    return shaped.argmax(-1).tolist()
+    return best_tokens(shaped).tolist()
 
 
 def _perturbed(shaped: Tensor, spot: Spot) -> Tensor:

@@ -1,7 +1,7 @@
 """The engine: rows join, are prefilled, and go through rounds of propose → verify → accept → commit."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,7 @@ from specsched.engine.marks import marks_for
 from specsched.engine.model import LanguageModel
 from specsched.engine.prefill import Prefill
 from specsched.engine.roster import Roster, Waiting
-from specsched.engine.rounds import HostRounds, Outcome, Rounds
+from specsched.engine.rounds import HostRounds, Rounds
 from specsched.engine.row import Row
 from specsched.engine.settings import EngineSettings
 from specsched.engine.soundness import UnsoundTarget
@@ -169,35 +169,39 @@ class Engine:
 
     def _round(self, rows: list[Row]) -> None:
         """Propose → verify → accept → commit."""
-        arms = [self._bounded(row, arm) for row, arm in zip(rows, self._chosen(rows), strict=True)]
-        outcomes = self._rounds.play(rows, arms)
-        self._end_unsound(rows, outcomes)
-        endings = [self._commit(row, each.verdict, each.record) for row, each in zip(rows, outcomes, strict=True)]
-        played = sorted(zip(rows, endings, outcomes, strict=True), key=lambda each: each[1].finish is not None)
-        for row, ending, outcome in played:  # after all commits: leaving moves KV; who ends is last: it looks back
-            self._deliver(row, ending, outcome.logits)
+        outcome = self._rounds.play(rows, self._arms(rows))
+        self._end_unsound(rows, outcome.sound)
+        endings = [self._commit(*each) for each in zip(rows, outcome.verdicts, outcome.records, strict=True)]
+        played = sorted(zip(rows, endings, outcome.logits, strict=True), key=lambda each: each[1].finish is not None)
+        for row, ending, logits in played:  # after all commits: leaving moves KV; who ends is last: it looks back
+            self._deliver(row, ending, logits)
 
-    def _end_unsound(self, rows: list[Row], outcomes: list[Outcome]) -> None:
+    def _end_unsound(self, rows: list[Row], sound: Sequence[bool]) -> None:
         """Give up rows whose logits are no numbers, and the engine with them.
 
         Their keys and values are no numbers either; they would spread to whoever is masked beside them.
         """
-        unsound = [row for row, outcome in zip(rows, outcomes, strict=True) if not outcome.sound]
+        unsound = [row for row, is_sound in zip(rows, sound, strict=True) if not is_sound]
         for row in unsound:
             self._end(row, Chunk((), failure="the target computed no numbers for it"))
         if unsound:
             raise UnsoundTarget(f"the target computed no numbers for {len(unsound)} of {len(rows)} rows")
 
-    def _chosen(self, rows: list[Row]) -> list[Arm]:
-        return self._controller.choose([row.view for row in rows])
+    def _arms(self, rows: list[Row]) -> list[Arm]:
+        chosen = self._controller.choose([row.view for row in rows])
+        return [self._bounded(row, arm) for row, arm in zip(rows, chosen, strict=True)]
 
     def _bounded(self, row: Row, arm: Arm) -> Arm:
         """Cut an arm to what the row can still take and to the drafts that may be used."""
         gamma = min(arm.gamma, row.remaining - 1)
-        usable = arm.draft_model in self._proposers and arm.draft_model not in self._disabled
-        if gamma > 0 and arm.draft_model not in self._proposers:
+        if gamma <= 0:
+            return PLAIN
+        if arm.draft_model not in self._proposers:
             self._drafts.missed(arm.draft_model)
-        return Arm(arm.draft_model, gamma) if gamma > 0 and usable else PLAIN
+            return PLAIN
+        if arm.draft_model in self._disabled:
+            return PLAIN
+        return arm if gamma == arm.gamma else Arm(arm.draft_model, gamma)
 
     def _commit(self, row: Row, verdict: Verdict, record: RoundRecord) -> Ending:
         """Append what stands and roll back what doesn't."""

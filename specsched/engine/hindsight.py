@@ -17,7 +17,7 @@ def look_back(
     row: Row, controller: RoundController, proposers: Mapping[str, object], clock: Callable[[], float]
 ) -> tuple[Counterfactual, ...]:
     """Hold against a completion what its round controller asks for; before the row ends."""
-    if not isinstance(controller, Retrospective) or not row.span([], 1).plain or not row.job.plan.candidates:
+    if not isinstance(controller, Retrospective) or not row.plain or not row.job.plan.candidates:
         return ()
     depth = len(row.job.plan.candidates[0].hazards)
     found: list[Counterfactual] = []

@@ -5,38 +5,37 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.base import NOTHING, Draft, Proposer
 from specsched.engine.row import Row
-from specsched.engine.soundness import is_sound
+from specsched.engine.soundness import sound_rows
 from specsched.engine.synthetic import Told
 from specsched.engine.verify import Verdict
 from specsched.policy.base import Arm
 from specsched.records import RoundRecord
 
-Verify = Callable[[Sequence[Tensor], Sequence[Row], Sequence[Draft]], Sequence[Verdict]]
+Verify = Callable[[Tensor, Sequence[Row], Sequence[Draft]], Sequence[Verdict]]
 """Judges every row's draft by the target's raw logits (`verify`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a round came to for one row; nothing of it is committed yet."""
+    """What a round came to, row by row; nothing of it is committed yet."""
 
-    verdict: Verdict
-    record: RoundRecord
+    verdicts: Sequence[Verdict]
+    records: Sequence[RoundRecord]
     logits: Tensor
-    """The target's raw ones, [≥ γ + 1, V]; valid until its next forward."""
-    sound: bool
-    """Whether they are numbers; the verdict means nothing where they are not."""
+    """The target's raw ones, [B, ≥ γ_i + 1, V]; valid until its next forward."""
+    sound: Sequence[bool]
+    """Whether a row's are numbers; its verdict means nothing where they are not."""
 
 
 class Rounds(Protocol):
     """Runs rounds: on the host (`HostRounds`), or on the device with one read (`gpu.rounds`)."""
 
-    def play(self, rows: Sequence[Row], arms: Sequence[Arm]) -> list[Outcome]:
+    def play(self, rows: Sequence[Row], arms: Sequence[Arm]) -> Outcome:
         """Propose, verify and accept for every row under its arm."""
         ...
 
@@ -71,7 +70,7 @@ class HostRounds:
         self._told = told
         self._clock = clock
 
-    def play(self, rows: Sequence[Row], arms: Sequence[Arm]) -> list[Outcome]:
+    def play(self, rows: Sequence[Row], arms: Sequence[Arm]) -> Outcome:
         """Propose, verify and accept."""
         drafts, proposing = propose(rows, arms, self._proposers, self._clock)
         drafted = [draft.tokens for draft in drafts]
@@ -83,9 +82,9 @@ class HostRounds:
             record_of(arm, len(tokens), verdict, len(rows), proposing, verifying)
             for arm, tokens, verdict in zip(arms, drafted, verdicts, strict=True)
         ]
-        return [Outcome(*each, is_sound(each[-1])) for each in zip(verdicts, records, logits, strict=True)]
+        return Outcome(verdicts, records, logits, sound_rows(logits, [len(tokens) + 1 for tokens in drafted]))
 
-    def verify(self, rows: Sequence[Row], drafts: Sequence[Draft]) -> tuple[list[Tensor], Sequence[Verdict]]:
+    def verify(self, rows: Sequence[Row], drafts: Sequence[Draft]) -> tuple[Tensor, Sequence[Verdict]]:
         """Score and judge."""
         logits = score(self._target, rows, drafts)
         return logits, self._verify(logits, rows, drafts)
@@ -129,12 +128,11 @@ def record_of(
     )
 
 
-def score(target: LanguageModel, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Tensor]:
+def score(target: LanguageModel, rows: Sequence[Row], drafts: Sequence[Draft]) -> Tensor:
     """Run the target once over every row's last token and its draft.
 
     Returns:
-        Raw logits per row, [γ_i + 1, V]: entry j is the law of the token after j drafted ones.
+        Raw logits, [B, max γ + 1, V]: position j of a row is the law of the token after j drafted ones.
     """
     tokens = [[row.tokens[-1], *draft.tokens] for row, draft in zip(rows, drafts, strict=True)]
-    logits = target.forward([row.kv for row in rows], tokens)  # [B, max γ + 1, V]
-    return [of_row[: len(new)] for of_row, new in zip(torch.unbind(logits), tokens, strict=True)]
+    return target.forward([row.kv for row in rows], tokens)

@@ -50,6 +50,11 @@ class Row:
         return len(self.tokens) - self.kv.length
 
     @property
+    def plain(self) -> bool:
+        """Whether its next token is the arg max of raw logits: nothing is shaped or perturbed."""
+        return self.job.sampling.greedy and not self.history.edits
+
+    @property
     def view(self) -> RowView:
         """What the round controller may know."""
         return RowView(self.job.request_id, len(self.tokens), self.remaining)

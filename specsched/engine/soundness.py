@@ -1,19 +1,27 @@
 """Whether what the target computes are numbers: NaN or infinite logits would be drawn from as if they were a law."""
 
-import torch
+from collections.abc import Sequence
+
+import numpy as np
 from torch import Tensor
+
+from specsched.engine.peaks import best_logits
 
 
 class UnsoundTarget(RuntimeError):
     """The target computed no numbers: of a prompt that leads it there, or of damaged weights. Ends the worker."""
 
 
-def is_sound(logits: Tensor) -> bool:
-    """Whether every position has a finite best logit.
+def sound_rows(logits: Tensor, counts: Sequence[int]) -> list[bool]:
+    """Whether every position of a row has a finite best logit.
 
     NaN and +inf carry through a maximum; single logits of -inf are how models rule tokens out.
 
     Args:
-        logits: [N, V]
+        logits: [B, W, V]
+        counts: Each row's own positions; those beyond hold rubbish.
     """
-    return bool(torch.isfinite(logits.amax(-1)).all())
+    finite = np.isfinite(best_logits(logits))  # [B, W]
+    if finite.all():
+        return [True] * len(finite)
+    return [bool(of_row[:count].all()) for of_row, count in zip(finite, counts, strict=True)]

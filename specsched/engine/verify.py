@@ -6,9 +6,9 @@
 Positions are packed: row i has γ_i + 1 of them, and all rows lie one after the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from specsched.engine.draw import coupled_choices, draw
 from specsched.engine.law import shape_logits
 from specsched.engine.noise import Purpose, uniform
+from specsched.engine.peaks import best_tokens
 from specsched.engine.proposers.base import Draft
 from specsched.engine.row import Row
 
@@ -33,51 +34,67 @@ class Verdict:
     """β_j = Σ_x min(p, q), positions 1 … num_accepted + 1, where p and q are laws (rejection sampling)."""
 
 
-def verify(logits: Sequence[Tensor], rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:
+def verify(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:
     """Judge every row's draft: coupled rows by agreement, the others by rejection sampling.
 
     Args:
-        logits: The target's raw logits per row, [γ_i + 1, V].
+        logits: The target's raw logits, [B, W, V]; of row i the first γ_i + 1 positions count.
         rows: The rows.
         drafts: Their drafts, possibly empty.
     """
+    members: dict[_Judge, list[int]] = {}
+    for i, row in enumerate(rows):
+        members.setdefault(_judge_of(row), []).append(i)
+    if len(members) == 1:
+        (judge,) = members
+        return judge(logits, rows, drafts)
     verdicts: dict[int, Verdict] = {}
-    coupled = [row.job.sampling.coupled for row in rows]
-    for mode, judge in ((True, _agree), (False, _reject)):
-        members = [i for i, is_coupled in enumerate(coupled) if is_coupled is mode]
-        if members:
-            of_mode = [rows[i] for i in members], [drafts[i] for i in members]
-            shaped = _shaped([logits[i] for i in members], *of_mode)
-            verdicts.update(zip(members, judge(shaped, *of_mode), strict=True))
+    for judge, of_judge in members.items():
+        judged = judge(logits[of_judge], [rows[i] for i in of_judge], [drafts[i] for i in of_judge])
+        verdicts.update(zip(of_judge, judged, strict=True))
     return [verdicts[i] for i in range(len(rows))]
 
 
-def _shaped(logits: Sequence[Tensor], rows: Sequence[Row], drafts: Sequence[Draft]) -> Tensor:
-    """Pack the rows and shape their laws, [Σ(γ_i + 1), V]."""
-    spans = [row.span(draft.tokens, len(of_row)) for row, draft, of_row in zip(rows, drafts, logits, strict=True)]
-    packed = logits[0] if len(logits) == 1 else torch.cat(list(logits))  # cat copies even a single one
-    return shape_logits(packed, spans)
+_Judge = Callable[[Tensor, Sequence[Row], Sequence[Draft]], list[Verdict]]
 
 
-def _agree(shaped: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:
+def _judge_of(row: Row) -> _Judge:
+    if row.plain:
+        return _match
+    return _agree if row.job.sampling.coupled else _reject
+
+
+def _match(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:  # noqa: ARG001 - a judge's
+    """Accept while the draft names the best token: `_agree` of rows that nothing is shaped or perturbed for."""
+    return [_agreement(*each) for each in zip(drafts, best_tokens(logits).tolist(), strict=True)]
+
+
+def _agree(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:
     """Drafter-invariant coupling: accept while the draft names the target's own choice (arXiv 2408.07978)."""
     spots = [row.spot(j) for row, draft in zip(rows, drafts, strict=True) for j in range(len(draft.tokens) + 1)]
-    choices = iter(coupled_choices(shaped, spots))
-    verdicts = []
-    for draft in drafts:
-        chosen = [next(choices) for _ in range(len(draft.tokens) + 1)]
-        accepted = _agreed(draft.tokens, chosen)
-        verdicts.append(Verdict(chosen[: accepted + 1], accepted))
-    return verdicts
+    choices = iter(coupled_choices(_shaped(logits, rows, drafts), spots))
+    return [_agreement(draft, list(islice(choices, len(draft.tokens) + 1))) for draft in drafts]
 
 
-def _agreed(drafted: Sequence[int], chosen: Sequence[int]) -> int:
-    return next((j for j, token in enumerate(drafted) if token != chosen[j]), len(drafted))
+def _agreement(draft: Draft, chosen: Sequence[int]) -> Verdict:
+    """Accept up to the first token that was not chosen; there the chosen one comes."""
+    drafted, accepted = draft.tokens, 0
+    while accepted < len(drafted) and drafted[accepted] == chosen[accepted]:
+        accepted += 1
+    return Verdict([*chosen[: accepted + 1]], accepted)
 
 
-def _reject(shaped: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:
+def _shaped(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> Tensor:
+    """Pack the rows' own positions and shape their laws, [Σ(γ_i + 1), V]."""
+    counts = [len(draft.tokens) + 1 for draft in drafts]
+    spans = [row.span(draft.tokens, count) for row, draft, count in zip(rows, drafts, counts, strict=True)]
+    own = [of_row[:count] for of_row, count in zip(logits, counts, strict=True)]
+    return shape_logits(own[0] if len(own) == 1 else torch.cat(own), spans)  # cat copies even a single one
+
+
+def _reject(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:
     """Speculative sampling (Leviathan et al. 2023, arXiv 2211.17192, Algorithm 1)."""
-    p = shaped.softmax(-1, dtype=torch.float32)  # [N, V]
+    p = _shaped(logits, rows, drafts).softmax(-1, dtype=torch.float32)  # [N, V]
     q = _draft_laws(p, drafts)  # [N, V], 0 at the bonus positions
     firsts = [0, *accumulate(len(draft.tokens) + 1 for draft in drafts)][:-1]
     accepted = _accepted(p, q, rows, drafts, firsts)

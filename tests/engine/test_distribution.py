@@ -209,8 +209,8 @@ def test_a_composite_that_chooses_by_what_was_drawn_is_caught() -> None:
 
 def bonus_from_wrong_position(logits, rows, drafts) -> list[Verdict]:
     """Fault: the token after a full acceptance comes from the position before."""
-    shifted = [of_row[[*range(len(of_row) - 1), max(0, len(of_row) - 2)]] for of_row in logits]
-    return verify(shifted, rows, drafts)
+    width = logits.shape[1]
+    return verify(logits[:, [*range(width - 1), max(0, width - 2)]], rows, drafts)
 
 
 def accept_off_by_one(logits, rows, drafts) -> list[Verdict]:

@@ -309,7 +309,8 @@ def test_a_thousand_schedules(way, events, arms) -> None:
 
 def bonus_from_wrong_position(logits, rows, drafts) -> list[Verdict]:
     """Fault: the token after a full acceptance comes from the position before."""
-    return verify([of_row[[*range(len(of_row) - 1), max(0, len(of_row) - 2)]] for of_row in logits], rows, drafts)
+    width = logits.shape[1]
+    return verify(logits[:, [*range(width - 1), max(0, width - 2)]], rows, drafts)
 
 
 def accept_off_by_one(logits, rows, drafts) -> list[Verdict]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from specsched.engine.soundness import UnsoundTarget, is_sound
+from specsched.engine.soundness import UnsoundTarget, sound_rows
 from tests.helpers.tiny import Collected, engine_of, job, tiny_network
 
 NAN, INF = float("nan"), float("inf")
@@ -14,7 +14,12 @@ NAN, INF = float("nan"), float("inf")
     [([1.0, 2.0], True), ([-INF, 2.0], True), ([NAN, 2.0], False), ([2.0, INF], False), ([-INF, -INF], False)],
 )
 def test_one_finite_best_logit_is_a_law(logits, sound):
-    assert is_sound(torch.tensor([[0.0, 1.0], logits])) is sound
+    assert sound_rows(torch.tensor([[[0.0, 1.0]], [logits]]), [1, 1]) == [True, sound]
+
+
+def test_what_lies_beyond_a_row_s_own_positions_says_nothing_of_it():
+    logits = torch.tensor([[[0.0, 1.0], [NAN, NAN]], [[0.0, 1.0], [NAN, 1.0]]])
+    assert sound_rows(logits, [1, 2]) == [True, False]
 
 
 def test_rows_without_numbers_are_given_up_and_the_engine_ends():

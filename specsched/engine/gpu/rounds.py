@@ -44,7 +44,7 @@ class DeviceRounds:
         self._told = told
         self._marks = marks
 
-    def play(self, rows: Sequence[Row], arms: Sequence[Arm]) -> list[Outcome]:
+    def play(self, rows: Sequence[Row], arms: Sequence[Arm]) -> Outcome:
         """Propose, verify and accept."""
         sheet = _Sheet(rows, self._target.model.device)
         mark = self._marks.now()
@@ -62,8 +62,7 @@ class DeviceRounds:
             record_of(arm, len(each.drafted), verdict, len(rows), proposing, verifying)
             for arm, each, verdict in zip(arms, judged, verdicts, strict=True)
         ]
-        sound = [each.sound for each in judged]
-        return [Outcome(*each) for each in zip(verdicts, records, logits, sound, strict=True)]
+        return Outcome(verdicts, records, logits, [each.sound for each in judged])
 
     def verify(self, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Judgement]:
         """Verify drafts that the host knows: for the profile."""

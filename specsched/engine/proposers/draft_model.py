@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from specsched.engine.kv import KVRow
 from specsched.engine.model import LanguageModel
+from specsched.engine.peaks import best_tokens
 from specsched.engine.proposers.base import NOTHING, Draft, Proposer
 from specsched.engine.proposers.drawing import Drawing
 from specsched.engine.row import Row
@@ -75,7 +76,7 @@ class DraftModelProposer:
         named: list[bool] = []
         for start in range(begin - 1, end - 1, _HINDSIGHT_TOKENS):
             stretch = row.tokens[start : min(start + _HINDSIGHT_TOKENS, end - 1)]
-            guesses = self.model.forward([kv], [stretch])[0].argmax(-1).tolist()
+            guesses = best_tokens(self.model.forward([kv], [stretch])[0]).tolist()
             kv.length += len(stretch)
             named += [guess == token for guess, token in zip(guesses, row.tokens[start + 1 :], strict=False)]
         return runs(named, depth)

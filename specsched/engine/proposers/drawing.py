@@ -8,6 +8,7 @@ from torch import Tensor
 from specsched.engine.draw import coupled_choices, draw
 from specsched.engine.law import shape_logits
 from specsched.engine.noise import Purpose, uniform
+from specsched.engine.peaks import best_tokens
 from specsched.engine.proposers.base import Draft
 from specsched.engine.row import Row
 
@@ -32,7 +33,7 @@ class Drawing:
         self._chances = torch.ones(len(rows), dtype=torch.float64)
         """Of all tokens of a row so far to stand, as the draft sees it."""
         self._drawn = 0
-        self._plain = all(row.span([], 1).plain for row in rows)
+        self._plain = all(row.plain for row in rows)
         self._columns: list[Tensor] = []
         self._tokens: list[list[int]] = [[] for _ in rows]
         self._laws: list[list[Tensor]] = [[] for _ in rows]
@@ -46,7 +47,7 @@ class Drawing:
         """Draw one more token of every row from its logits, [B, V] → [B]."""
         self._drawn += 1
         if self._plain:
-            self._columns.append(logits.argmax(-1))
+            self._columns.append(best_tokens(logits))
             self._consider(logits, self._columns[-1])
             return self._columns[-1]
         shaped = self._draw(logits)
