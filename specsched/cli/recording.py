@@ -1,7 +1,7 @@
 """`specsched replay record`: the kit scores paths, the bench keeps them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,18 @@ from specsched.bench.replay.recording import Folder, Head, RecordedPath, windows
 from specsched.classify.base import Classifier
 from specsched.classify.fake import FixedClassifier
 from specsched.classify.linear import LinearClassifier
+from specsched.engine.int8 import int8_is_offered
 from specsched.engine.load import load_engine
 from specsched.engine.settings import EngineSettings
 from specsched.modelkit.generation import GenerationSettings, Sample
 from specsched.modelkit.language_model import LanguageModel, load_language_model
 from specsched.modelkit.measure import PinnedController
-from specsched.modelkit.paths import LookupScores, ScoredPath, Scores, score_paths
+from specsched.modelkit.paths import ScoredPath, Scores, score_paths
+from specsched.modelkit.played import PlayedScores, Player
 from specsched.modelkit.prompts import draw_prompts, load_prompts
-from specsched.pool.manifest import Pool
+from specsched.pool.manifest import ModelSpec, Pool
 from specsched.pool.weights import verify_weights
+from specsched.records import CostGrid
 from specsched.text.repetition import repeated_share
 
 _PART_PROMPTS = 8
@@ -51,8 +54,8 @@ def record_pool(pool: Pool, job: RecordJob, folder: Folder, say: Say) -> None:
     say("loading", 0, 1)
     named = pool.classifier
     classifier = LinearClassifier.load(named.path, named.sha256) if named else FixedClassifier()
-    specs = [spec for spec in pool.drafts if spec.kind != "none" and spec.single]
-    versions = tuple(verify_weights(spec).sha256 if spec.path else "" for spec in (pool.target, *specs))
+    specs = [spec for spec in pool.drafts if spec.kind != "none"]
+    versions = tuple(verify_weights(spec).sha256 + spec.manner if spec.path else "" for spec in (pool.target, *specs))
     assert pool.target.path is not None, "targets have a path"
     target = load_language_model(pool.target.path)
     longest = target.context_tokens - job.max_tokens
@@ -76,9 +79,8 @@ def record_pool(pool: Pool, job: RecordJob, folder: Folder, say: Say) -> None:
     folder.begin(head)
     if not folder.has_costs():
         say("profiling", 0, len(parts))
-        settings = EngineSettings(max_rows=_PROFILED_ROWS, profile_seconds=job.profile_seconds)
-        folder.write_costs(load_engine(pool, settings, lambda _costs: PinnedController()).describe().costs)
-    drafts = {spec.id: load_language_model(spec.path) if spec.path else None for spec in specs}
+        folder.write_costs(_profiled(pool, job), _profiled(_in_int8(pool), job) if int8_is_offered() else None)
+    drafts = {spec.id: _draft(spec, target.vocabulary) for spec in specs}
     for number, prompts in enumerate(parts):
         say("recording", number, len(parts))
         if not folder.has(number):
@@ -87,9 +89,19 @@ def record_pool(pool: Pool, job: RecordJob, folder: Folder, say: Say) -> None:
     say("recorded", len(parts), len(parts))
 
 
+def _profiled(pool: Pool, job: RecordJob) -> CostGrid:
+    settings = EngineSettings(max_rows=_PROFILED_ROWS, profile_seconds=job.profile_seconds)
+    return load_engine(pool, settings, lambda _costs: PinnedController()).describe().costs
+
+
+def _in_int8(pool: Pool) -> Pool:
+    """Its target in INT8: drafts are too small to gain."""
+    return replace(pool, target=replace(pool.target, dtype="float32", quantization="int8"))
+
+
 def _part(
     target: LanguageModel,
-    drafts: Mapping[str, LanguageModel | None],
+    drafts: Mapping[str, LanguageModel | Player],
     classifier: Classifier,
     prompts: Sequence[tuple[int, str, str, tuple[int, ...]]],
     job: RecordJob,
@@ -103,9 +115,14 @@ def _part(
         yield _recorded(prompt[0], prompt[2], classifier, scored, job.max_gamma)
 
 
+def _draft(spec: ModelSpec, vocabulary: int) -> LanguageModel | Player:
+    """A model that drafts all that it is asked for is teacher-forced; the others are played."""
+    return load_language_model(spec.path) if spec.path and spec.single else Player(spec, vocabulary)
+
+
 def _recorded(prompt: int, text: str, classifier: Classifier, scored: ScoredPath, max_gamma: int) -> RecordedPath:
     trace = scored.trace
-    hazards, offered, overlaps = zip(*(_windows(one, max_gamma) for one in scored.drafts.values()), strict=True)
+    of_drafts = [_places(one, max_gamma) for one in scored.drafts.values()]
     return RecordedPath(
         prompt=prompt,
         prompt_class=trace.category,
@@ -113,16 +130,26 @@ def _recorded(prompt: int, text: str, classifier: Classifier, scored: ScoredPath
         prompt_tokens=len(trace.prompt_ids),
         probabilities=classifier.classify(text),
         repeated=repeated_share(trace.completion_ids),
-        hazards=np.stack(hazards),
-        offered=np.stack(offered),
-        overlaps=np.stack(overlaps),
+        hazards=np.stack([one.hazards for one in of_drafts]),
+        offered=np.stack([one.offered for one in of_drafts]),
+        steps=np.stack([one.steps for one in of_drafts]),
+        overlaps=np.stack([one.overlaps for one in of_drafts]),
     )
 
 
-def _windows(scores: Scores, max_gamma: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Hazards [L, J], offered [L] and overlaps [L, J] of one draft."""
-    if isinstance(scores, LookupScores):
-        agree = np.arange(max_gamma) < scores.accepted[:, None]
-        return agree.astype(np.float64), scores.offered, scores.overlaps
-    offered = np.ones(len(scores.ratios), dtype=np.bool_)
-    return windows(scores.ratios, max_gamma), offered, windows(scores.overlaps, max_gamma)
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """One draft, by place of a completion."""
+
+    hazards: np.ndarray  # [L, J]
+    offered: np.ndarray  # [L]
+    steps: np.ndarray  # [L]
+    overlaps: np.ndarray  # [L, J]
+
+
+def _places(scores: Scores, max_gamma: int) -> _Places:
+    if isinstance(scores, PlayedScores):
+        stand = np.arange(max_gamma) < scores.accepted[:, None]
+        return _Places(stand.astype(np.float64), scores.offered, scores.steps, scores.overlaps)
+    always = np.full(len(scores.ratios), max_gamma)
+    return _Places(windows(scores.ratios, max_gamma), always, always, windows(scores.overlaps, max_gamma))

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from specsched.cli.bench.running import FileOption, print_checks
+from specsched.cli.bench.running import run as run_benchmark
 from specsched.cli.evaluation import Evaluation, evaluated
 from specsched.cli.options import ConfigOption, PoolOption
 from specsched.cli.output import console, errors, one_line_errors
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from specsched.bench.evaluation.experiment import Scenario
     from specsched.bench.replay.recording import Recording
 
+LoopsOption = Annotated[bool, typer.Option("--without-loops", help="Leave out completions that repeat themselves.")]
+
 app = typer.Typer(help="Record the target's paths once; score any policy on them.", invoke_without_command=True)
 
 
@@ -24,6 +28,7 @@ class Costs(StrEnum):
     """Whose costs a replay has."""
 
     MEASURED = "measured"
+    INT8 = "int8"
     GPU = "gpu"
     CPU = "cpu"
 
@@ -102,11 +107,11 @@ def record(
 def run(
     folder: Annotated[Path, typer.Argument(help="What `replay record` made.")],
     *,
-    costs: Annotated[Costs, typer.Option(help="Measured with the paths, or like those of a GPU or CPU.")] = (
-        Costs.MEASURED
-    ),
+    costs: Annotated[
+        Costs, typer.Option(help="Measured with the paths, in float32 or INT8; or like a GPU's or CPU's.")
+    ] = (Costs.MEASURED),
     half: Annotated[Half, typer.Option(help="Tune on one half of the prompts, report on the other.")] = Half.REPORT,
-    without_loops: Annotated[bool, typer.Option(help="Leave out completions that repeat themselves.")] = False,
+    without_loops: LoopsOption = False,
     evaluation: Evaluation,
 ) -> None:
     """Score policies on recorded paths against what could have been had, in hindsight."""
@@ -115,6 +120,28 @@ def run(
 
     paths = chosen_paths(Folder(folder).load(), half.value, loops=not without_loops)
     evaluation.run("specsched replay run", *recorded(paths, costs, evaluation.requests))
+
+
+@app.command("headroom")
+@one_line_errors
+def compare(
+    folder: Annotated[Path, typer.Argument(help="What `replay record` made.")],
+    *,
+    without_loops: LoopsOption = False,
+    json_file: FileOption = None,
+) -> None:
+    """Compare the best static arm per class with the best one for all: what there is to adapt to."""
+    from specsched.bench.replay.recording import Folder
+    from specsched.cli.headroom import measure_headroom
+
+    paths = Folder(folder).load()
+    report = run_benchmark(
+        "headroom",
+        lambda _say: measure_headroom(paths, loops=not without_loops),
+        json_file,
+        "specsched replay headroom",
+    )
+    print_checks(report.checks)
 
 
 def recorded(paths: "Recording", costs: Costs, requests: int) -> "tuple[Mapping[str, Scenario], Contestants]":

@@ -111,7 +111,7 @@ def test_the_static_oracle_beats_every_static_arm_that_is_played():
     assert all(play(world_of(), [arm] * FEW).seconds >= best.sum() / 1.02 for arm in arms)  # coins, not means
 
 
-@pytest.mark.parametrize("arm", [PLAIN, Arm("small", 4), Arm("ngram", 8)])
+@pytest.mark.parametrize("arm", [PLAIN, Arm(DRAFTS[0], 5), Arm("small", 4), Arm("ngram", 8)])
 def test_static_arms_take_what_they_take_when_they_are_played(arm):
     world = world_of(requests=30, machine="cpu")
     gappy = replace(world, requests=tuple(map(with_gaps, world.requests)))
@@ -121,10 +121,12 @@ def test_static_arms_take_what_they_take_when_they_are_played(arm):
 
 
 def with_gaps(request):
-    """The same, but at every third place the last draft has nothing to propose."""
-    offered = request.path.offered.copy()
-    offered[-1, ::3] = False
-    return replace(request, path=replace(request.path, offered=offered))
+    """The same, but at every third place the last draft has nothing to propose, and the first soon stops or copies."""
+    offered, steps = request.path.offered.copy(), request.path.steps.copy()
+    steps[0, ::2], steps[0, ::6] = 3, 0
+    offered[-1, ::3] = 0
+    offered[0, ::2] = 3
+    return replace(request, path=replace(request.path, offered=offered, steps=steps))
 
 
 def test_what_is_expected_of_an_arm_is_the_mean_over_coins():

@@ -8,8 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from specsched.bench.evaluation.drive import Drive
-from specsched.bench.evaluation.oracles import ScriptedPolicy
-from specsched.bench.evaluation.static import StaticTimes, static_arms
+from specsched.bench.evaluation.oracles import ScriptedPolicy, play
+from specsched.bench.evaluation.static import PLAIN, StaticTimes, static_arms
+from specsched.bench.replay.headroom import headroom
 from specsched.bench.replay.recording import Folder
 from specsched.bench.replay.scenarios import PLOTS, Replayed, chosen_paths, grid_like
 from specsched.cli.main import app
@@ -22,9 +23,15 @@ from specsched.policy.base import Arm
 from specsched.policy.controller import PlannedController
 from specsched.pool.manifest import load_pool
 from specsched.records import NO_DRAFT, Job, Plan, Sampling
+from tests.helpers.pools import save_pool
 
 TOKENS = 40
 OPTIONS = ["--per-class", "2", "--max-tokens", str(TOKENS), "--max-gamma", "4", "--profile-seconds", "0.5"]
+STOPPING = "id: stopping, path: draft, stop_below_share: 0.2"
+ARMS = [
+    *(Arm("draft", 4), Arm("draft", 1), Arm("ngram", 3), Arm(NO_DRAFT, 0)),
+    *(Arm("copying", 4), Arm("copying", 2), Arm("stopping", 4)),
+]
 TEXTS = ["the cat sat on the mat, the cat sat on", "def add(a, b):", "a stop string", "naive cafe"]
 
 
@@ -38,9 +45,19 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def recorded(tiny_pool, data, tmp_path_factory):
+def pool(tmp_path_factory):
+    """A draft, prompt lookup, a draft that copies first and stops when unsure, and one that only stops."""
+    manifest = save_pool(tmp_path_factory.mktemp("replayed"))
+    further = "{id: ngram, kind: ngram}, {id: copying, path: draft, copy_match_tokens: 4, stop_below_share: 0.3}"
+    text = manifest.read_text().replace("{id: ngram, kind: ngram}", f"{further}, {{{STOPPING}}}")
+    manifest.write_text(text)
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def recorded(pool, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("recording")
-    command = ["replay", "record", "--pool", str(tiny_pool), "--data", str(data), "--out", str(folder), *OPTIONS]
+    command = ["replay", "record", "--pool", str(pool), "--data", str(data), "--out", str(folder), *OPTIONS]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     return folder
@@ -82,9 +99,9 @@ def really_run(manifest, data, arm):
     return noting.shown
 
 
-@pytest.mark.parametrize("arm", [Arm("draft", 4), Arm("draft", 1), Arm("ngram", 3), Arm(NO_DRAFT, 0)])
-def test_a_replayed_policy_is_the_real_run_round_by_round(recorded, tiny_pool, data, arm):
-    ours, theirs = replayed(Folder(recorded).load(), arm), really_run(tiny_pool, data, arm)
+@pytest.mark.parametrize("arm", ARMS)
+def test_a_replayed_policy_is_the_real_run_round_by_round(recorded, pool, data, arm):
+    ours, theirs = replayed(Folder(recorded).load(), arm), really_run(pool, data, arm)
     assert [record.num_accepted for record in ours] == [record.num_accepted for record in theirs]
     assert ours == theirs
     assert arm.gamma == 0 or any(record.num_accepted for record in ours)
@@ -103,8 +120,8 @@ def test_sampled_rounds_have_the_law_that_was_recorded(recorded):
     assert len(expected) == len(static_arms(world))
 
 
-def test_a_recording_that_was_cut_off_goes_on_and_is_the_same(recorded, tiny_pool, data, tmp_path):
-    command = ["replay", "record", "--pool", str(tiny_pool), "--data", str(data), "--out", str(tmp_path), *OPTIONS]
+def test_a_recording_that_was_cut_off_goes_on_and_is_the_same(recorded, pool, data, tmp_path):
+    command = ["replay", "record", "--pool", str(pool), "--data", str(data), "--out", str(tmp_path), *OPTIONS]
     assert CliRunner().invoke(app, command).exit_code == 0
     (tmp_path / "part-0000.npz").unlink()
     with pytest.raises(SetupError, match="0 of 1 parts"):
@@ -115,8 +132,8 @@ def test_a_recording_that_was_cut_off_goes_on_and_is_the_same(recorded, tiny_poo
         assert ours.probabilities == theirs.probabilities
 
 
-def test_a_recording_with_other_options_is_left_alone(recorded, tiny_pool, data):
-    command = ["replay", "record", "--pool", str(tiny_pool), "--data", str(data), "--out", str(recorded), *OPTIONS]
+def test_a_recording_with_other_options_is_left_alone(recorded, pool, data):
+    command = ["replay", "record", "--pool", str(pool), "--data", str(data), "--out", str(recorded), *OPTIONS]
     done = CliRunner().invoke(app, [*command, "--seed", "7"])
     assert done.exit_code == 2
     assert "another seed" in done.output
@@ -155,6 +172,36 @@ def test_the_command_scores_policies(recorded, tmp_path):
     tree = json.loads(file.read_text(encoding="utf-8"))
     assert {check["name"] for check in tree["checks"]} >= {"percent_of_oracle", "headroom_class_over_global"}
     assert {row["policy"] for row in tree["tables"]["scores"]} == {"adaptive", "ema:draft"}
+
+
+def test_the_command_says_what_there_is_to_adapt_to(recorded, tmp_path):
+    file = tmp_path / "out.json"
+    done = CliRunner().invoke(app, ["replay", "headroom", str(recorded), "--json", str(file)])
+    assert done.exit_code == 0, done.output
+    tree = json.loads(file.read_text(encoding="utf-8"))
+    assert tree["checks"][0]["name"] == "headroom_class_over_global"
+    cells = [row for row in tree["tables"]["headroom"] if row["costs"] == "float32"]
+    assert {(row["class"], row["temperature"]) for row in cells} == {
+        *(("chat", "greedy"), ("chat", "sampled"), ("code", "greedy"), ("code", "sampled"), ("all", "both"))
+    }
+    assert all(row["over_plain"] >= row["global_arm_over_plain"] for row in cells)
+    overall = cells[-1]
+    gain = overall["over_plain"] / overall["global_arm_over_plain"] - 1
+    assert tree["checks"][0]["value"] == pytest.approx(gain)
+
+
+def test_headroom_is_what_the_best_arms_take_when_they_are_played(recorded):
+    paths = Folder(recorded).load()
+    greedy = replace(paths, paths=[path for path in paths.paths if not path.sampled])
+    found = headroom(greedy, greedy, paths.costs)
+    for (prompt_class, _), gain in found.cells.items():
+        of_class = replace(greedy, paths=[path for path in greedy.paths if path.prompt_class == prompt_class])
+        world = Replayed(PLOTS["stationary"], of_class, paths.costs, 1).world(0)
+        requests = [replace(world.requests[0], path=p.path, prompt_tokens=p.prompt_tokens) for p in of_class.paths]
+        plain, best = (
+            play(replace(world, requests=requests), [arm] * len(requests)).seconds for arm in (PLAIN, gain.arm)
+        )
+        assert gain.over_plain == pytest.approx(plain / best)
 
 
 @pytest.mark.parametrize(

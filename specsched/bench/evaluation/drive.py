@@ -122,7 +122,7 @@ class Drive:
         request = row.request
         if request.sampled or not isinstance(policy, LearnsFromHindsight) or not isinstance(controller, Retrospective):
             return  # the engine looks back at greedy completions alone
-        for draft in controller.rivals(row.name, row.context):
+        for draft in filter(row.looks_back, controller.rivals(row.name, row.context)):
             seconds = self._costs.prefill(draft, row.behind(draft))
             controller.looked_back(row.name, row.context, seconds * self._jitter())
             self._clock += seconds
@@ -161,9 +161,12 @@ class Drive:
 
     def _drafting(self, draft: str, arms: Sequence[Arm], context: float) -> float:
         """Seconds of one draft in this round, what it has yet to take in included."""
-        gammas = {row.index: arm.gamma for row, arm in zip(self._rows, arms, strict=True) if arm.draft_model == draft}
-        behind = sum(row.behind(draft) for row in self._rows if row.index in gammas)
-        group = Group(draft, len(gammas), max(gammas.values()))
+        played = [
+            (row, row.stepped(arm)) for row, arm in zip(self._rows, arms, strict=True) if arm.draft_model == draft
+        ]
+        steps = [count for _, count in played if count]
+        behind = sum(row.behind(draft) for row, _ in played)
+        group = Group(draft, len(steps), max(steps, default=0))
         return self._costs.draft(group, context) + self._costs.prefill(draft, behind)
 
     def _jitter(self) -> float:

@@ -19,7 +19,8 @@ class Row:
     """Tokens that its caller asked for."""
     stands: list[list[int]]
     """Drafted tokens that stand, by draft and place."""
-    offered: list[list[bool]]
+    offered: list[list[int]]
+    steps: list[list[int]]
     done: int = 0
     taken_in: dict[str, int] = field(default_factory=dict)
     """Draft → tokens that it has seen."""
@@ -28,8 +29,9 @@ class Row:
     def of(cls, world: World, index: int) -> "Row":
         """Open a request of a world."""
         request = world.requests[index]
-        stands = request.path.toss(world.coins(index)).tolist()
-        return cls(index, request, world.drafts, world.max_tokens, stands, request.path.offered.tolist())
+        path = request.path
+        stands = path.toss(world.coins(index)).tolist()
+        return cls(index, request, world.drafts, world.max_tokens, stands, path.offered.tolist(), path.steps.tolist())
 
     @property
     def name(self) -> str:
@@ -57,7 +59,11 @@ class Row:
 
     def drafted(self, arm: Arm) -> int:
         """Tokens that the draft really proposes."""
-        return arm.gamma if arm.gamma and self.offered[self.drafts.index(arm.draft_model)][self.done] else 0
+        return self._at(self.offered, arm)
+
+    def stepped(self, arm: Arm) -> int:
+        """Steps that this takes the draft."""
+        return self._at(self.steps, arm)
 
     def play(self, arm: Arm, rows: int, propose_seconds: float, verify_seconds: float) -> RoundRecord:
         """Return what a round with this arm shows; `commit` makes it last."""
@@ -76,6 +82,10 @@ class Row:
             overlaps=self._overlaps(arm, min(stand + 1, gamma, left)),
         )
 
+    def looks_back(self, draft: str) -> bool:
+        """Whether an engine could say what a draft would have brought: none that copies or stops by itself can."""
+        return min(self.steps[self.drafts.index(draft)]) == self.request.path.max_gamma
+
     def hindsight(self, draft: str) -> Counterfactual:
         """What a draft would have brought from every place of the completion."""
         size = self.request.path.max_gamma
@@ -89,6 +99,9 @@ class Row:
         if record.planned_gamma:
             self.taken_in[record.draft_model] = self.context
         return tokens
+
+    def _at(self, counts: list[list[int]], arm: Arm) -> int:
+        return min(arm.gamma, counts[self.drafts.index(arm.draft_model)][self.done]) if arm.gamma else 0
 
     def _overlaps(self, arm: Arm, positions: int) -> tuple[float, ...]:
         overlaps = self.request.path.overlaps

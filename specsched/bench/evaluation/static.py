@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from specsched.bench.evaluation.world import Array, Bools, Counts, World
+from specsched.bench.evaluation.world import Array, Counts, World
 from specsched.policy.base import Arm
 from specsched.policy.cost import CostModel, Group
 from specsched.records import NO_DRAFT, CostGrid
@@ -36,19 +36,19 @@ class StaticTimes:
             n: _prices(world.costs, world.drafts, world.max_gamma, n, _rounded(self._prompts.max() + self._longest))
             for n in set(self._rows.tolist())
         }
-        self._survival, self._stands, self._offered = self._padded()
+        self._survival, self._stands, self._offered, self._steps = self._padded()
 
     def expected(self) -> Array:
         """In the mean over all coins: E[seconds from a place on], from the last place back."""
         drafts, size = len(self._world.drafts), self._world.max_gamma
         after = np.zeros((self._longest + size + 1, len(self._lengths), drafts, size))
         for place in reversed(range(self._longest)):
-            gamma, live = self._gamma(place), self._lengths > place
+            drafted, live = self._drafted(place), self._lengths > place
             chances = self._survival[place]  # [R, D, J + 2]
             seconds = self._seconds(place)  # [R, D, Γ]
             for n in range(size + 1):
-                exactly = np.where(gamma > n, chances[..., n : n + 1] - chances[..., n + 1 : n + 2], 0.0)
-                exactly = np.where(gamma == n, chances[..., n : n + 1], exactly)
+                exactly = np.where(drafted > n, chances[..., n : n + 1] - chances[..., n + 1 : n + 2], 0.0)
+                exactly = np.where(drafted == n, chances[..., n : n + 1], exactly)
                 seconds = seconds + exactly * after[place + 1 + n]
             after[place] = np.where(live[:, None, None], seconds, 0.0)
         return self._with_plain(after[0])
@@ -59,7 +59,7 @@ class StaticTimes:
         seconds = np.zeros(at.shape)
         for place in range(self._longest):
             here = (at == place) & (self._lengths > place)[:, None, None]
-            accepted = np.minimum(self._stands[place][..., None], self._gamma(place))
+            accepted = np.minimum(self._stands[place][..., None], self._drafted(place))
             seconds += np.where(here, self._seconds(place), 0.0)
             at += np.where(here, accepted + 1, 0)
         return self._with_plain(seconds)
@@ -78,15 +78,20 @@ class StaticTimes:
         """What an engine leaves of every γ at a place, [Γ]."""
         return np.minimum(np.arange(1, self._world.max_gamma + 1), self._world.max_tokens - place - 1)
 
+    def _drafted(self, place: int) -> Counts:
+        """What a draft proposes, [R, D, Γ]."""
+        return np.asarray(np.minimum(self._gamma(place), self._offered[place][..., None]))
+
     def _seconds(self, place: int) -> Array:
         """One round at a place, [R, D, Γ]; where a draft has nothing to propose, its verification is a plain one."""
-        gamma, offered = self._gamma(place), self._offered[place][..., None]  # [Γ], [R, D, 1]
-        found = np.empty((len(self._lengths), len(self._world.drafts), len(gamma)))
+        drafted = self._drafted(place)
+        steps = np.minimum(self._gamma(place), self._steps[place][..., None])
+        found = np.empty(drafted.shape)
         for rows, (drafting, verify) in self._prices.items():
             own = self._rows == rows
             at = self._prompts[own] + place
-            width = np.where(offered[own], gamma, 0)  # [R, D, Γ]
-            found[own] = (drafting[at][..., gamma] + verify[at[:, None, None], width]) / rows
+            stepping = np.take_along_axis(drafting[at], steps[own], axis=2)
+            found[own] = (stepping + verify[at[:, None, None], drafted[own]]) / rows
         return found
 
     def _plain_seconds(self, place: int) -> Array:
@@ -96,22 +101,22 @@ class StaticTimes:
             found[own] = verify[self._prompts[own] + place, 0] / rows
         return found
 
-    def _padded(self) -> tuple[Array, Counts, Bools]:
-        """Every path, padded to the longest: survival [L, R, D, J + 2], tokens that stand, and whether any is offered.
+    def _padded(self) -> tuple[Array, Counts, Counts, Counts]:
+        """Every path, padded to the longest: survival [L, R, D, J + 2]; tokens that stand, are offered, take a step.
 
         Survival is P(the first j drafted tokens stand), j from 0 on; its last column is 0.
         """
         shape = (self._longest, len(self._lengths), len(self._world.drafts))
-        survival, stands = np.zeros((*shape, self._world.max_gamma + 2)), np.zeros(shape, dtype=np.int64)
-        offered = np.zeros(shape, dtype=np.bool_)
+        survival = np.zeros((*shape, self._world.max_gamma + 2))
+        stands, offered, steps = (np.zeros(shape, dtype=np.int64) for _ in range(3))
         survival[..., 0] = 1.0
         for index, request in enumerate(self._world.requests):
             path, size = request.path, request.completion_tokens
             survival[:size, index, :, 1:-1] = np.moveaxis(np.cumprod(path.hazards, axis=2), 0, 1)
             stands[:size, index] = path.toss(self._world.coins(index)).T
             offered[:size, index] = path.offered.T
-        survival[..., 1:] *= offered[..., None]
-        return survival, stands, offered
+            steps[:size, index] = path.steps.T
+        return survival, stands, offered, steps
 
 
 @lru_cache(maxsize=64)

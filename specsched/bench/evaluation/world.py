@@ -10,7 +10,6 @@ from specsched.records import ClassProbabilities, CostGrid
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +22,11 @@ class Path:
 
     hazards: Array
     """P(j-th drafted token accepted | those before it accepted) of a round that begins at a place, [D, L, J]."""
-    offered: Bools
-    """Whether a draft has anything to propose at a place, [D, L]; an n-gram may not."""
+    offered: Counts
+    """Tokens that a draft proposes at most in a round that begins at a place, [D, L]: none, the largest lookahead, or
+    as many as it draws before it stops by itself."""
+    steps: Counts
+    """Steps that this takes it, [D, L]: none where it copies; as many as it is asked for where its cost says so."""
     overlaps: Array | None = None
     """β by draft, place and position, [D, L, J], where rounds show them: of sampled completions."""
 
@@ -48,7 +50,7 @@ class Path:
             return np.zeros(self.hazards.shape[:2], dtype=np.int64)
         windows = np.lib.stride_tricks.sliding_window_view(coins, size, axis=1)[:, : self.tokens]
         stands = np.logical_and.accumulate(windows < self.hazards, axis=2).sum(2)
-        return np.where(self.offered, stands, 0)
+        return np.asarray(np.minimum(self.offered, stands))
 
 
 @dataclass(frozen=True, slots=True)

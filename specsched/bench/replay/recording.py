@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from specsched.bench.evaluation.world import Array, Path
+from specsched.bench.evaluation.world import Array, Counts, Path
 from specsched.errors import SetupError
 from specsched.records import ClassProbabilities, CostGrid, CostPoint, DraftCost
 
-FORMAT = 1
+FORMAT = 2
 _HEAD = "recording.json"
+_COSTS = "costs.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ class RecordedPath:
     """Share of completion 4-grams repeated from the completion itself."""
     hazards: Array
     """[D, L, J], as in `Path`."""
-    offered: Any
+    offered: Counts
+    """[D, L]."""
+    steps: Counts
     """[D, L]."""
     overlaps: Array
     """[D, L, J]."""
@@ -67,7 +70,7 @@ class RecordedPath:
     @property
     def path(self) -> Path:
         """As a world takes it: a greedy engine knows no overlaps."""
-        return Path(self.hazards, self.offered, self.overlaps if self.sampled else None)
+        return Path(self.hazards, self.offered, self.steps, self.overlaps if self.sampled else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class Recording:
 
     head: Head
     costs: CostGrid
+    int8_costs: CostGrid | None
+    """Of the target in INT8, where the machine that recorded has kernels for it."""
     paths: Sequence[RecordedPath]
 
 
@@ -118,13 +123,14 @@ class Folder:
         np.savez_compressed(partial, **_packed(paths))
         partial.replace(self._part(part))
 
-    def write_costs(self, costs: CostGrid) -> None:
-        """Keep the latency grid."""
-        self._write("costs.json", json.dumps(asdict(costs)).encode())
+    def write_costs(self, costs: CostGrid, int8_costs: CostGrid | None) -> None:
+        """Keep the latency grids."""
+        grids = {"costs": asdict(costs), "int8_costs": None if int8_costs is None else asdict(int8_costs)}
+        self._write(_COSTS, json.dumps(grids).encode())
 
     def has_costs(self) -> bool:
-        """Whether the latency grid is there."""
-        return (self._folder / "costs.json").exists()
+        """Whether the latency grids are there."""
+        return (self._folder / _COSTS).exists()
 
     def load(self) -> Recording:
         """Read it all.
@@ -138,13 +144,14 @@ class Folder:
             if missing or not self.has_costs():
                 done = head.parts - len(missing)
                 raise SetupError(f"{self._folder}: {done} of {head.parts} parts are there; record again to go on")
-            costs = _grid(json.loads((self._folder / "costs.json").read_text(encoding="utf-8")))
+            grids = json.loads((self._folder / _COSTS).read_text(encoding="utf-8"))
+            costs, int8_costs = (grids[name] and _grid(grids[name]) for name in ("costs", "int8_costs"))
             paths = [path for part in range(head.parts) for path in self._read(part, head)]
         except FileNotFoundError as error:
             raise SetupError(f"{self._folder}: no recording; `specsched replay record` makes one") from error
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise SetupError(f"{self._folder}: damaged recording: {error}") from error
-        return Recording(head, costs, paths)
+        return Recording(head, costs, int8_costs, paths)
 
     def _head(self) -> Head:
         tree = json.loads((self._folder / _HEAD).read_text(encoding="utf-8"))
@@ -178,7 +185,8 @@ def _packed(paths: Sequence[RecordedPath]) -> dict[str, Any]:
         "repeated": np.array([path.repeated for path in paths]),
         "hazards": _joined([path.hazards for path in paths]).astype(np.float32),
         "overlaps": _joined([path.overlaps for path in paths]).astype(np.float32),
-        "offered": _joined([path.offered for path in paths]),
+        "offered": _joined([path.offered for path in paths]).astype(np.int16),
+        "steps": _joined([path.steps for path in paths]).astype(np.int16),
     }
 
 
@@ -188,7 +196,8 @@ def _joined(arrays: Sequence[Any]) -> Any:
 
 def _unpacked(arrays: Mapping[str, Any], head: Head) -> list[RecordedPath]:
     ends = arrays["lengths"].cumsum()[:-1]
-    hazards, offered, overlaps = (np.split(arrays[name], ends, axis=1) for name in ("hazards", "offered", "overlaps"))
+    hazards, overlaps = (np.split(arrays[name], ends, axis=1) for name in ("hazards", "overlaps"))
+    offered, steps = (np.split(arrays[name].astype(np.int64), ends, axis=1) for name in ("offered", "steps"))
     return [
         RecordedPath(
             prompt=int(arrays["prompts"][i]),
@@ -199,6 +208,7 @@ def _unpacked(arrays: Mapping[str, Any], head: Head) -> list[RecordedPath]:
             repeated=float(arrays["repeated"][i]),
             hazards=hazards[i],
             offered=offered[i],
+            steps=steps[i],
             overlaps=overlaps[i],
         )
         for i in range(len(hazards))

@@ -118,10 +118,17 @@ def chosen_paths(recording: Recording, half: str, *, loops: bool) -> Recording:
 def grid_like(machine: str, recording: Recording) -> CostGrid:
     """Costs of a machine on which drafts cost as much of the target's step as was measured.
 
-    "measured" is the recording's own grid.
+    "measured" is the recording's own grid, "int8" the one that it has of the target in INT8.
+
+    Raises:
+        SetupError: it has none.
     """
     if machine == "measured":
         return recording.costs
+    if machine == "int8":
+        if recording.int8_costs is None:
+            raise SetupError("INT8 costs were not recorded: the machine that recorded has no kernels for it")
+        return recording.int8_costs
     model = CostModel(recording.costs)
     unit = model.verify(1, _CONTEXT)
     steps = {draft: model.draft_line(draft, 1, _CONTEXT)[1] / unit for draft in recording.head.drafts}
@@ -131,4 +138,4 @@ def grid_like(machine: str, recording: Recording) -> CostGrid:
 def _swapped(path: Path) -> Path:
     order: Sequence[int] = [1, 0, *range(2, len(path.hazards))]
     overlaps = None if path.overlaps is None else path.overlaps[order]
-    return Path(path.hazards[order], path.offered[order], overlaps)
+    return Path(path.hazards[order], path.offered[order], path.steps[order], overlaps)

@@ -127,7 +127,8 @@ def path_of(hazards: Array, tokens: int) -> Path:
     """Hazards [D, J] that are the same at every place."""
     drafts, positions = hazards.shape
     everywhere = np.broadcast_to(hazards[:, None], (drafts, tokens, positions))
-    return Path(everywhere, np.ones((drafts, tokens), dtype=np.bool_))
+    always = np.full((drafts, tokens), positions)
+    return Path(everywhere, always, always)
 
 
 def _redrawn(_truth: Truth, random: np.random.Generator) -> Truth:

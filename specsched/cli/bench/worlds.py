@@ -1,5 +1,6 @@
 """`specsched simulate` and `specsched replay` as two of `bench all`'s benchmarks."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -32,11 +33,16 @@ def measure_replay(
     from specsched.bench.replay.recording import Folder
     from specsched.bench.replay.scenarios import chosen_paths
     from specsched.cli.data import own_prompts
+    from specsched.cli.headroom import measure_headroom
     from specsched.cli.recording import RecordJob, record_pool
 
     per_class, max_tokens, profile_seconds = recorded
     job = RecordJob(own_prompts(), per_class, max_tokens, _MAX_GAMMA, _TEMPERATURES, 0, profile_seconds)
     with TemporaryDirectory() as folder:
         record_pool(pool, job, Folder(Path(folder)), lambda what, done, total: say(f"{what}: {done} of {total}"))
-        paths = chosen_paths(Folder(Path(folder)).load(), replay.Half.REPORT, loops=True)
-    return evaluation.report(*replay.recorded(paths, replay.Costs.MEASURED, evaluation.requests), say)
+        paths = Folder(Path(folder)).load()
+    reported = chosen_paths(paths, replay.Half.REPORT, loops=True)
+    played = evaluation.report(*replay.recorded(reported, replay.Costs.MEASURED, evaluation.requests), say)
+    there_is = measure_headroom(paths, loops=True)
+    checks = {check.name: check for check in (*played.checks, *there_is.checks)}  # of one name the exact one stays
+    return replace(played, tables={**played.tables, **there_is.tables}, checks=list(checks.values()))
