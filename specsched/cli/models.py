@@ -70,6 +70,9 @@ def train(
     layers: Annotated[int, typer.Option(help="Layers of a new model.")] = 6,
     batch_tokens: Annotated[int, typer.Option(help="Tokens of one step.")] = 6_144,
     context: Annotated[int, typer.Option(help="Window of the last steps: the context that is really learnt.")] = 2_048,
+    repeats: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of tasks to repeat passages of the corpus: they teach copying.")
+    ] = 0.0,
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
 ) -> None:
@@ -83,6 +86,7 @@ def train(
         new=NewModel(vocabulary=vocabulary, width=width, layers=layers, context=context),
         tokens=tokens,
         batch_tokens=batch_tokens,
+        repeats=repeats,
         seed=seed,
         device=device,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from specsched.modelkit.tokens import Documents, TokenArray
+from specsched.modelkit.tokens import NO_DOCUMENTS, Documents, TokenArray
 
 
 @dataclass(slots=True)
@@ -42,28 +42,33 @@ class ClassStream:
 
 
 class PackedStream:
-    """Windows over all classes, one class after another, so that none starves."""
+    """Windows over all classes, one class after another, so that none starves; a share of them is of repeats."""
 
-    def __init__(self, documents: Mapping[str, Documents], seed: int) -> None:
+    def __init__(
+        self, documents: Mapping[str, Documents], seed: int, repeats: Documents = NO_DOCUMENTS, share: float = 0.0
+    ) -> None:
         self._streams = [ClassStream(documents[name], (seed, index)) for index, name in enumerate(sorted(documents))]
+        self._repeats = ClassStream(repeats, (seed, len(documents)))
+        self._share = share
         self._windows = 0
 
     def batch(self, rows: int, window: int) -> NDArray[np.int64]:
         """The next windows, [rows, window]."""
-        return np.stack([self._next(window) for _ in range(rows)])
+        return np.stack([self._next().take(window) for _ in range(rows)])
 
-    def _next(self, window: int) -> NDArray[np.int64]:
-        stream = self._streams[self._windows % len(self._streams)]
+    def _next(self) -> ClassStream:
+        repeats, with_this = int(self._share * self._windows), int(self._share * (self._windows + 1))
+        turn = self._windows - repeats
         self._windows += 1
-        return stream.take(window)
+        return self._repeats if with_this > repeats else self._streams[turn % len(self._streams)]
 
     @property
     def state(self) -> list[int]:
-        """Where the stream stands: windows drawn, then every class's position."""
-        return [self._windows, *(stream.position for stream in self._streams)]
+        """Where the stream stands: windows drawn, then every class's position, then that of the repeats."""
+        return [self._windows, *(stream.position for stream in (*self._streams, self._repeats))]
 
     @state.setter
     def state(self, state: list[int]) -> None:
         self._windows = state[0]
-        for stream, position in zip(self._streams, state[1:], strict=True):
+        for stream, position in zip((*self._streams, self._repeats), state[1:], strict=True):
             stream.position = position

@@ -13,6 +13,7 @@ from specsched.modelkit.export import export
 from specsched.modelkit.optimizer import OptimizerSettings
 from specsched.modelkit.plots import plot_loss
 from specsched.modelkit.precision import fast_bfloat16
+from specsched.modelkit.repeats import repeated_documents
 from specsched.modelkit.tokenizer import save_tokenizer, train_tokenizer
 from specsched.modelkit.tokens import load_documents
 from specsched.modelkit.train import Progress, Stage, Trainer, TrainSettings
@@ -57,6 +58,8 @@ class Pretraining:
     new: NewModel
     tokens: int
     batch_tokens: int = 6_144
+    repeats: float = 0.0
+    """Share of windows that teach copying."""
     seed: int = 0
     device: str = "cpu"
 
@@ -70,6 +73,7 @@ class Pretraining:
             micro_tokens=min(self.batch_tokens, 2_048),
             stages=(short, Stage(1.0, self.new.context)),
             optimizer=OptimizerSettings(muon=fast_bfloat16(self.device)),
+            repeats=self.repeats,
             seed=self.seed,
             mixed_precision=fast_bfloat16(self.device),
         )
@@ -79,7 +83,8 @@ def pretrain(job: Pretraining, report: Callable[[Progress], None]) -> Path:
     """Train, going on from the folder's checkpoint where there is one; returns the model folder."""
     tokenizer = _tokenizer_folder(job)
     data = [load_documents(job.corpus, s, tokenizer / "tokenizer.json", job.out / "tokens") for s in ("train", "valid")]
-    trainer = Trainer(_network(job), data[0], data[1], job.settings, job.out, job.device)
+    repeats = repeated_documents(job.corpus, tokenizer / "tokenizer.json", round(job.repeats * job.tokens), job.seed)
+    trainer = Trainer(_network(job), data[0], data[1], job.settings, job.out, job.device, repeats)
     log = job.out / "log.jsonl"
     with log.open("a", encoding="utf-8") as lines:
 

@@ -35,6 +35,9 @@ class Documents:
         return np.concatenate([self.ids[self.starts[i] : self.starts[i + 1]] for i in order])
 
 
+NO_DOCUMENTS = Documents(np.empty(0, np.uint16), np.zeros(1, np.int64))
+
+
 def load_documents(corpus: Path, split: str, tokenizer: Path, cache: Path) -> dict[str, Documents]:
     """Class → documents of one split; tokenised on first use and cached under `cache`."""
     folder = cache / hashlib.sha256(tokenizer.read_bytes()).hexdigest()[:12]

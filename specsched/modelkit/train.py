@@ -14,11 +14,12 @@ from torch import Tensor
 
 from specsched.modelkit import attention
 from specsched.modelkit.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from specsched.modelkit.guide import ONLOOKER, Guide, Watcher
 from specsched.modelkit.held_out import mean_loss
 from specsched.modelkit.loss import next_token_loss
 from specsched.modelkit.optimizer import Optimizers, OptimizerSettings
 from specsched.modelkit.packing import PackedStream
-from specsched.modelkit.tokens import Documents
+from specsched.modelkit.tokens import NO_DOCUMENTS, Documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class TrainSettings:
     """Tokens of one forward; gradients add up to `batch_tokens`."""
     stages: tuple[Stage, ...] = (Stage(0.94, 512), Stage(1.0, 2_048))
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    repeats: float = 0.0
+    """Share of windows of the tasks that teach copying."""
+    guided: float = 0.1
+    """Share of the budget through which heads are shown where copying looks, where there are repeats."""
     seed: int = 0
     mixed_precision: bool = True
     evaluate_every: int = 150
@@ -47,6 +52,10 @@ class TrainSettings:
     def window(self, tokens: int) -> int:
         """Window length after so many tokens."""
         return next((s.window for s in self.stages if tokens < s.until * self.tokens), self.stages[-1].window)
+
+    def guides(self, tokens: int) -> bool:
+        """Whether heads are guided after so many tokens."""
+        return self.repeats > 0 and tokens < self.guided * self.tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +81,18 @@ class Trainer:
         settings: TrainSettings,
         folder: Path,
         device: str = "cpu",
+        repeats: Documents = NO_DOCUMENTS,
     ) -> None:
         self.model = model.to(device=device, dtype=torch.float32)
         self.settings = settings
         self._folder = folder
         self._device = device
         self._valid = valid
-        self._stream = PackedStream(train, settings.seed)
+        self._stream = PackedStream(train, settings.seed, repeats, settings.repeats)
         self._optimizers = Optimizers(self.model, settings.optimizer)
         self._step = self._tokens = 0
-        self.model.set_attn_implementation("sdpa" if device.startswith("cuda") else attention.register())
+        fused = device.startswith("cuda") and not settings.repeats
+        self.model.set_attn_implementation("sdpa" if fused else attention.register())
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, report: Callable[[Progress], None], *, stop_after: int | None = None) -> None:
@@ -108,14 +119,19 @@ class Trainer:
         return Progress(self._step, self._tokens, time.monotonic() - started, sum(losses) / parts, window)
 
     def _backward(self, windows: np.ndarray[Any, np.dtype[np.int64]], parts: int) -> float:
-        loss = self._loss(torch.from_numpy(windows))
-        (loss / parts).backward()
+        ids = torch.from_numpy(windows).to(self._device)
+        watcher = self._watcher(ids)
+        loss = self._loss(ids, watcher)
+        ((loss + watcher.loss) / parts).backward()
         return float(loss.detach())
 
-    def _loss(self, ids: Tensor) -> Tensor:  # [B, T]
+    def _watcher(self, ids: Tensor) -> Watcher:
+        return Guide(ids, self.model.config.num_hidden_layers) if self.settings.guides(self._tokens) else ONLOOKER
+
+    def _loss(self, ids: Tensor, watcher: Watcher = ONLOOKER) -> Tensor:  # [B, T]
         ids = ids.to(self._device)
         with self._precision():
-            hidden = self.model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+            hidden = self.model.base_model(input_ids=ids, use_cache=False, watcher=watcher).last_hidden_state
             half = hidden.to(torch.bfloat16) if self.settings.mixed_precision else hidden
         return next_token_loss(half, self.model.get_output_embeddings().weight, ids)
 

@@ -6,6 +6,7 @@ import torch
 from specsched.errors import SetupError
 from specsched.modelkit.checkpoint import FILE
 from specsched.modelkit.language_model import load_language_model
+from specsched.modelkit.repeats import repeated_documents
 from specsched.modelkit.tokens import load_documents
 from specsched.modelkit.train import Stage, Trainer, TrainSettings
 
@@ -14,6 +15,8 @@ SETTINGS = TrainSettings(
     batch_tokens=64,
     micro_tokens=32,
     stages=(Stage(0.5, 16), Stage(1.0, 32)),
+    repeats=0.2,
+    guided=0.3,
     mixed_precision=False,
     evaluate_every=5,
     save_every=3,
@@ -27,7 +30,9 @@ def trainer_in(target_folder, corpus, tmp_path):
             load_documents(corpus, split, target_folder / "tokenizer.json", tmp_path / "tokens")
             for split in ("train", "valid")
         ]
-        return Trainer(load_language_model(target_folder).network, data[0], data[1], settings, tmp_path / name)
+        repeats = repeated_documents(corpus, target_folder / "tokenizer.json", 500, seed=0)
+        network = load_language_model(target_folder).network
+        return Trainer(network, data[0], data[1], settings, tmp_path / name, repeats=repeats)
 
     return make
 
