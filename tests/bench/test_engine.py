@@ -9,6 +9,7 @@ from specsched.bench.engine.contender import GAMMAS, PLAIN, Answer, EngineConten
 from specsched.bench.engine.costs import verify_ratio
 from specsched.bench.engine.random_target import random_pool
 from specsched.bench.engine.tournament import (
+    Choice,
     Match,
     agreement,
     choose_mode,
@@ -104,10 +105,26 @@ def test_all_entries_take_turns_forwards_and_backwards_after_a_warm_up():
     assert log[-12:] == [*turn, *turn, *reversed(turn)]
 
 
+class Fickle(Scripted):
+    """Speculation pays on the first prompts, and on no other."""
+
+    def answer(self, question, max_tokens, mode=PLAIN):
+        lucky = mode == PLAIN or question.id in ("q0", "q1")
+        answer = super().answer(question, max_tokens, mode)
+        return answer if lucky else replace(answer, decode_seconds=9 * answer.decode_seconds)
+
+
+def test_plain_or_speculative_is_not_chosen_on_what_is_reported():
+    ours, theirs = Fickle("ours", {PLAIN: 2.0, NEAR: 1.0}), Scripted("theirs", {PLAIN: 2.0})
+    results = play_classes([ours, theirs], {"code": ASKED}, Match(2, 8, 1))
+    assert mean_over(results, "ours", "theirs") == pytest.approx(2 / 9)
+
+
 def test_whoever_has_plain_decoding_alone_competes_with_it():
     ours, theirs = Scripted("ours", {PLAIN: 1.0, NEAR: 4.0}), Scripted("theirs", {PLAIN: 3.0})
     results = play_classes([ours, theirs], {"code": ASKED}, Match(2, 8, 1))
-    assert choose_mode(theirs, ASKED, 8) == PLAIN
+    assert choose_mode(ours, ASKED, 8) == Choice(speculative=NEAR, fastest=PLAIN)
+    assert choose_mode(theirs, ASKED, 8) == Choice(PLAIN, PLAIN)
     assert plain_over(results, "ours", "theirs") == pytest.approx(3.0)
     assert mean_over(results, "ours", "theirs") == pytest.approx(3.0)  # speculation does not pay: plain it is
 

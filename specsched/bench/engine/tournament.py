@@ -30,6 +30,16 @@ class Entry:
     mode: Mode
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a contender does best in, by some prompts."""
+
+    speculative: Mode
+    """Its fastest mode but plain; plain where there is no other."""
+    fastest: Mode
+    """Plain decoding included."""
+
+
 @dataclass(slots=True)
 class Tally:
     """What one entry did on the reported prompts of one class."""
@@ -74,6 +84,8 @@ class Result:
     """By contender."""
     best: Mapping[str, Tally]
     """By contender; its plain tally where it has no other mode. Plain decoding is no candidate."""
+    chosen: Mapping[str, Mode]
+    """By contender: plain or best, whichever was faster where modes were chosen."""
 
     def over_plain(self, contender: str) -> float:
         """Best mode × plain of one contender."""
@@ -84,8 +96,9 @@ class Result:
         return self.best[contender].tokens == self.plain[contender].tokens
 
     def fastest(self, contender: str) -> float:
-        """Rate of the better of both."""
-        return max(self.best[contender].rate, self.plain[contender].rate)
+        """Rate of the mode that was chosen."""
+        of = self.plain if self.chosen[contender] == PLAIN else self.best
+        return of[contender].rate
 
 
 def play_classes(
@@ -98,28 +111,29 @@ def play_classes(
     results = []
     for name, asked in questions.items():
         half = len(asked) // 2
-        entries = []
+        choices = {}
         for contender in contenders:
             say(f"{name}: choosing the mode of {contender.name}")
-            best = choose_mode(contender, asked[:half], match.max_tokens)
-            entries += [Entry(contender, PLAIN), Entry(contender, best)]
+            choices[contender.name] = choose_mode(contender, asked[:half], match.max_tokens)
+        modes = [(contender, (PLAIN, choices[contender.name].speculative)) for contender in contenders]
         say(f"{name}: measuring")
-        results.append(_result(name, compete(entries, asked[half:], match)))
+        tallies = compete([Entry(one, mode) for one, both in modes for mode in both], asked[half:], match)
+        plain, best = ({tally.entry.contender.name: tally for tally in tallies[first::2]} for first in (0, 1))
+        results.append(Result(name, plain, best, {who: choice.fastest for who, choice in choices.items()}))
     return results
 
 
-def choose_mode(contender: Contender, questions: Sequence[Question], max_tokens: int) -> Mode:
-    """Return the fastest mode but plain; plain where there is no other."""
-    candidates = [mode for mode in contender.modes if mode != PLAIN]
-    if not candidates:
-        return PLAIN
+def choose_mode(contender: Contender, questions: Sequence[Question], max_tokens: int) -> Choice:
+    """Time every mode."""
 
     def rate(mode: Mode) -> float:
         contender.answer(questions[0], max_tokens, mode)  # warm
         answers = [contender.answer(question, max_tokens, mode) for question in questions]
         return sum(a.decoded for a in answers) / max(sum(a.decode_seconds for a in answers), 1e-9)
 
-    return max(candidates, key=rate)
+    rates = {mode: rate(mode) for mode in contender.modes}
+    others = [mode for mode in rates if mode != PLAIN]
+    return Choice(max(others, key=rates.__getitem__, default=PLAIN), max(rates, key=rates.__getitem__))
 
 
 def compete(entries: Sequence[Entry], questions: Sequence[Question], match: Match) -> list[Tally]:
@@ -144,12 +158,12 @@ def without_loops(results: Sequence[Result], contender: str) -> list[Result]:
         sober = [i for i, tokens in enumerate(result.plain[contender].tokens) if not is_looping(tokens)]
         if sober:
             plain, best = ({contender: of[contender].only(sober)} for of in (result.plain, result.best))
-            kept.append(Result(result.prompt_class, plain, best))
+            kept.append(Result(result.prompt_class, plain, best, result.chosen))
     return kept
 
 
 def mean_over(results: Sequence[Result], ours: str, theirs: str) -> float:
-    """Mean over classes of our fastest × theirs."""
+    """Mean over classes of ours × theirs, each in the mode that was chosen, plain included."""
     return fmean(result.fastest(ours) / result.fastest(theirs) for result in results)
 
 
@@ -166,9 +180,3 @@ def agreement(tokens: Sequence[Sequence[int]], reference: Sequence[Sequence[int]
 
 def _common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def _result(name: str, tallies: Sequence[Tally]) -> Result:
-    plain = {tally.entry.contender.name: tally for tally in tallies[::2]}
-    best = {tally.entry.contender.name: tally for tally in tallies[1::2]}
-    return Result(name, plain, best)
