@@ -1,5 +1,6 @@
 """What rounds cost: T = Σ_d (o_d + γ_d · τ_d(b_d, ℓ)) + V(n, ℓ) over a profiled grid, tracked as rounds go by."""
 
+import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,13 @@ _REMEMBERED = 4096
 """Numbers that a model keeps of each kind."""
 
 _RATE = 0.05
+_REMEMBERED_ROUNDS = round(2 / _RATE) - 2
+"""Rounds that an average of this rate goes back."""
 _SLOW_RATE = 0.01
+_POINT_ERROR = 0.03
+"""Standard deviation of a profiled point, and of one round's time, relative."""
+_SURE = 2.0
+"""Standard deviations that make sure."""
 _OFF = 0.1
 """How far a profiled point may be off by itself; the machine is what is slower beyond that."""
 _SURPRISE = 0.25
@@ -126,13 +133,14 @@ class TrackedCosts:
     The target has one for all verifications, so that plain decoding's cost follows the machine without being played;
     and one for each number of positions, near 1, for what is wrong in the profile of that point. A point off by a few
     per cent must not make plain decoding look slow, for then the guard would allow too much: what a point's own factor
-    can hold moves the common one but slowly.
+    can hold moves the common one but slowly, and a plain round that was not measured often counts for less.
     """
 
     def __init__(self, model: CostModel) -> None:
         self._model = model
         self._verify = 1.0
         self._points: dict[int, float] = defaultdict(lambda: 1.0)
+        self._rounds: dict[int, int] = defaultdict(int)
         self._drafts: dict[str, float] = defaultdict(lambda: 1.0)
 
     def line(self, draft_model: str, rows: int, context_tokens: float) -> tuple[float, float]:
@@ -157,8 +165,9 @@ class TrackedCosts:
         return self._factor(positions) * self._model.verify(positions, context_tokens)
 
     def plain(self, rows: int, context_tokens: float) -> float:
-        """Seconds of a plain round."""
-        return self.verifying(rows, 0, context_tokens)
+        """Seconds that a plain round takes at least: what a guard compares with, so doubt goes against speculation."""
+        doubt = _SURE * _POINT_ERROR / math.sqrt(1 + self._rounds.get(rows, 0))
+        return (1 - doubt) * self.verifying(rows, 0, context_tokens)
 
     def prefill(self, draft_model: str, tokens: int) -> float:
         """Seconds that a draft needs to take in so many tokens."""
@@ -168,10 +177,13 @@ class TrackedCosts:
         """Learn from a measured verification."""
         positions = rows * (width + 1)
         predicted, common = self._model.verify(positions, context_tokens), self._verify
-        point = min(max(_tracked(self._points[positions], seconds, predicted * common), 1 - _OFF), 1 + _OFF)
-        held = abs(point - 1) < _OFF
+        rounds = self._rounds[positions]
+        rate = max(_RATE, 1 / (2 + rounds))  # a profiled point tells as much as one round does
+        self._rounds[positions] = min(rounds + 1, _REMEMBERED_ROUNDS)
+        point = _tracked(self._points[positions], seconds, predicted * common, rate, _OFF)
+        held = 1 - _OFF < point < 1 + _OFF
+        self._points[positions] = point = min(max(point, 1 - _OFF), 1 + _OFF)
         self._verify = _tracked(common, seconds, predicted * point, _SLOW_RATE if held else _RATE)
-        self._points[positions] = point
 
     def _factor(self, positions: int) -> float:
         return self._verify * self._points.get(positions, 1.0)
@@ -239,9 +251,11 @@ def _step(steps: Sequence[CostPoint], rows: int, context_tokens: float) -> float
     return seconds
 
 
-def _tracked(factor: float, measured: float, predicted: float, rate: float = _RATE) -> float:
+def _tracked(
+    factor: float, measured: float, predicted: float, rate: float = _RATE, surprise: float = _SURPRISE
+) -> float:
     """Exponential average of measured ÷ predicted, with surprises cut."""
     if predicted <= 0:
         return factor
-    ratio = min(max(measured / predicted, (1 - _SURPRISE) * factor), (1 + _SURPRISE) * factor)
+    ratio = min(max(measured / predicted, (1 - surprise) * factor), (1 + surprise) * factor)
     return min(max((1 - rate) * factor + rate * ratio, _BOUNDS[0]), _BOUNDS[1])

@@ -39,7 +39,7 @@ class PolicySettings:
     """σ²: how far requests of one class lie apart, in logits²."""
     slowdown: float = 0.02
     """x: how much slower than plain decoding the guard allows."""
-    guard_start_tokens: float = 2.5
+    guard_start_tokens: float = 2.0
     guard_cap_tokens: float = 2_000.0
     hindsight_share: float = 0.01
     """Largest share of a worker's time in which drafts are held against requests that did not play them."""

@@ -46,10 +46,38 @@ def test_tracking_follows_a_machine_that_became_slower_and_shrugs_at_a_spike():
     for _ in range(200):
         costs.observe_verify(1, 1, 64, 2.0)
     assert costs.verifying(1, 1, 64) == pytest.approx(2.0, rel=0.01)
-    assert costs.plain(1, 64) == pytest.approx(2.0, rel=0.1)  # never played: its point may be off by so much
+    assert costs.verifying(1, 0, 64) == pytest.approx(2.0, rel=0.1)  # never played: its point may be off by so much
     before = costs.plain(1, 64)
     costs.observe_verify(1, 1, 64, 1000.0)
     assert costs.plain(1, 64) < 1.05 * before
+
+
+def test_a_machine_that_became_faster_is_followed_as_soon_as_one_that_became_slower():
+    slower, faster = (TrackedCosts(CostModel(CostGrid(1, (CostPoint(1, 64, 1.0),), ()))) for _ in range(2))
+    for _ in range(30):
+        slower.observe_verify(1, 0, 64, 1.25)
+        faster.observe_verify(1, 0, 64, 0.8)
+    assert slower.verifying(1, 0, 64) == pytest.approx(1.25, rel=0.05)
+    assert faster.verifying(1, 0, 64) == pytest.approx(0.8, rel=0.05)
+
+
+def test_a_plain_round_counts_for_less_until_it_was_measured_a_few_times():
+    costs = TrackedCosts(CostModel(CostGrid(1, (CostPoint(1, 64, 1.0), CostPoint(2, 64, 1.0)), ())))
+    unsure = costs.plain(1, 64)
+    assert unsure == pytest.approx(0.94)
+    for _ in range(8):
+        costs.observe_verify(1, 1, 64, 1.0)
+    assert costs.plain(1, 64) == unsure  # other points say nothing of it
+    for _ in range(8):
+        costs.observe_verify(1, 0, 64, 0.97)
+    assert 0.95 < costs.plain(1, 64) < 0.97
+    assert costs.verifying(1, 0, 64) == pytest.approx(0.97, abs=0.005)
+
+
+def test_one_slow_round_at_the_start_makes_plain_decoding_look_no_slower():
+    costs = TrackedCosts(CostModel(CostGrid(1, (CostPoint(1, 64, 1.0),), ())))
+    costs.observe_verify(1, 0, 64, 4.0)
+    assert costs.plain(1, 64) < 1.02
 
 
 def test_a_point_that_was_profiled_wrongly_makes_plain_decoding_look_no_slower():

@@ -87,10 +87,10 @@ class Policy(Section):
         default=0.02, gt=0, lt=1, description="How much slower than plain decoding the guard lets a worker become."
     )
     guard_start_tokens: float = Field(
-        default=2.5,
+        default=2.0,
         ge=0,
-        description="Tokens that a worker's guard may lose before it has gained any: 2.5 are 1 % of a first 256. "
-        "The slow-down share, and what the cost profile is off by, come on top.",
+        description="Tokens that a worker's guard may lose before it has gained any: 2 are 0.8 % of a first 256. "
+        "The slow-down share comes on top.",
     )
     guard_cap_tokens: float = Field(default=2_000.0, ge=1, description="Credit that a worker's guard saves at most.")
     disabled_drafts: tuple[str, ...] = Field(default=(), description="Drafts that no round uses.")
