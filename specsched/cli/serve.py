@@ -4,7 +4,6 @@ import asyncio
 import os
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,10 +51,9 @@ def serve(
 async def _serve(config: Config, origin: "Source") -> None:
     from prometheus_client import CollectorRegistry
 
-    from specsched.cli.otlp import otlp_tracer
     from specsched.cli.reloading import live_parts
     from specsched.cli.security import security_of
-    from specsched.cli.sinks import NAMES, acceptance_sinks, capture_sink
+    from specsched.cli.telling import telling
     from specsched.cli.wiring import make_scheduler
     from specsched.config.reload import Reloader
     from specsched.dispatch.grpc import GrpcDispatcher
@@ -66,50 +64,31 @@ async def _serve(config: Config, origin: "Source") -> None:
     from specsched.server.process import ADMIN, METHODS, TELEMETRY, run_server
     from specsched.server.reloads import reloads
     from specsched.server.telemetry import TelemetryServicer
-    from specsched.telemetry.endpoint import metrics_endpoint
-    from specsched.telemetry.service_metrics import CallMetrics, ConfigMetrics, SinkMetrics
-    from specsched.telemetry.sinks.broadcast import Broadcast
-    from specsched.telemetry.sinks.fanout import Fanout
+    from specsched.telemetry.service_metrics import CallMetrics, ConfigMetrics
     from specsched.wire.rotation import rotating
     from specsched.wire.rpc import CODES
 
-    security = security_of(config)
+    security, manifest = security_of(config), manifest_of(config)
     patience = Patience(config.workers.keepalive_seconds, config.workers.round_timeout_seconds)
     registry, dispatcher = CollectorRegistry(), GrpcDispatcher(security.worker_certificates, patience)
-    configs = ConfigMetrics(registry, config.sha)
-    calls = CallMetrics(registry, METHODS, CODES)
+    configs, calls = ConfigMetrics(registry, config.sha), CallMetrics(registry, METHODS, CODES)
     async with AsyncExitStack() as stack:
         server = _public_server(config, security)
         await stack.enter_async_context(rotating(security.rotations))
-        sinks, manifest = SinkMetrics(registry, NAMES), manifest_of(config)
-        live = Broadcast(
-            partial(sinks.dropped, "stream"),
-            capacity=config.telemetry.stream.queue_records,
-            max_listeners=config.telemetry.stream.max_listeners,
-        )
-        await stack.enter_async_context(metrics_endpoint(config.telemetry.metrics_address, registry))
-        files = await stack.enter_async_context(acceptance_sinks(config.telemetry, sinks))
-        capture = await stack.enter_async_context(capture_sink(config.telemetry.capture, sinks))
-        # Before any worker starts: a bad pool ends it here.
-        pool = load_pool(manifest)
-        tracer = await stack.enter_async_context(otlp_tracer(config.telemetry, pool.target.id, sinks, registry))
-        scheduler = make_scheduler(config, manifest, dispatcher, registry, Fanout([live, files]), tracer, capture)
-        reloader = Reloader(
-            origin, config, live_parts(scheduler, pool, config), configs.reloaded, beside=security.rotations
-        )
+        pool = load_pool(manifest)  # before any worker starts: a bad pool ends it here
+        told = await stack.enter_async_context(telling(config.telemetry, pool.target.id, registry))
+        scheduler = make_scheduler(config, manifest, dispatcher, registry, told.records, told.tracer, told.capture)
+        reloaded = live_parts(scheduler, pool, config)
+        reloader = Reloader(origin, config, reloaded, configs.reloaded, beside=security.rotations)
         admin = AdminServicer(reloader, Control(scheduler, [draft.id for draft in pool.drafts]))
-        beside = _operators_server(config, security, {ADMIN: admin, TELEMETRY: TelemetryServicer(live)}, calls.ended)
+        servicers = {ADMIN: admin, TELEMETRY: TelemetryServicer(told.live)}
+        beside = _operators_server(config, security, servicers, calls.ended)
         await scheduler.steering.switch()  # what the configuration disables stands before a worker is ready
         failed = await stack.enter_async_context(_workers(config, dispatcher, registry))
         await stack.enter_async_context(reloads(reloader, origin.path if config.admin.watch_config else None))
+        drain = config.server.drain_seconds
         await run_server(
-            server,
-            scheduler,
-            dispatcher,
-            drain_seconds=config.server.drain_seconds,
-            failed=failed,
-            observe=calls.ended,
-            beside=beside,
+            server, scheduler, dispatcher, drain_seconds=drain, failed=failed, observe=calls.ended, beside=beside
         )
 
 
