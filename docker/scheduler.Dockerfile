@@ -7,7 +7,7 @@ COPY pyproject.toml README.md LICENSE requirements.lock ./
 COPY specsched specsched
 COPY models models
 RUN python3 -m venv /opt/specsched \
-    && grep -vE '^(torch|transformers)==' requirements.lock > scheduler.lock \
+    && grep -vE '^(torch|transformers|numba|llvmlite)==' requirements.lock > scheduler.lock \
     && /opt/specsched/bin/pip install --no-cache-dir -r scheduler.lock \
     && /opt/specsched/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 

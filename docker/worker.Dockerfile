@@ -20,11 +20,13 @@ RUN python3 -m venv /opt/specsched \
 FROM ${BASE}
 RUN (command -v python3 \
     || (apt-get update && apt-get install -y --no-install-recommends python3 && rm -rf /var/lib/apt/lists/*)) \
-    && useradd --uid 10001 --no-create-home specsched
+    && useradd --uid 10001 --no-create-home specsched \
+    && install -d -o specsched /var/cache/specsched
 COPY --from=build /opt/specsched /opt/specsched
 ENV PATH=/opt/specsched/bin:$PATH \
     OMP_WAIT_POLICY=passive \
     HF_HUB_OFFLINE=1 \
+    NUMBA_CACHE_DIR=/var/cache/specsched \
     SPECSCHED__LOG__FORMAT=json
 USER 10001:10001
 EXPOSE 50081

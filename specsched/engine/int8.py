@@ -55,10 +55,15 @@ class Int8Linear(nn.Module):
 
     def weights(self) -> Tensor:
         """Return the weights as they are multiplied, [out, in] float32; quantizing them again changes nothing."""
+        codes, scale = self.codes()
+        return codes * scale[:, None]
+
+    def codes(self) -> tuple[Tensor, Tensor]:
+        """Return the weights' codes, [out, in] int8, and scales, [out] float32."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             quantized, _ = torch.ops.quantized.linear_unpack(self._packed)
-            return quantized.dequantize()  # type: ignore[no-any-return]
+            return quantized.int_repr(), quantized.q_per_channel_scales().float()
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply, [..., in] → [..., out]."""

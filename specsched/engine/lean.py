@@ -16,10 +16,9 @@ from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 from transformers import Cache, PreTrainedModel
 
 from specsched.engine.linear import Linear, fuse
+from specsched.engine.masks import Masks
 
 KINDS = ("llama", "mistral", "qwen2", "qwen3")
-Masks = Tensor | Mapping[str, Tensor | None] | None
-"""Additive [B, 1, q, k], None where every query sees every key; by kind of layer where there are several."""
 
 
 class RopeTable:
@@ -119,6 +118,8 @@ class LeanLayer:
 class LeanDecoder:
     """The whole model."""
 
+    kind = "lean"
+
     def __init__(self, network: Any) -> None:
         """Take a network's weights over; fused ones are copies, so the network may be dropped."""
         config, body = network.config, network.model
@@ -166,8 +167,13 @@ class LeanDecoder:
 
 def lean_decoder(network: PreTrainedModel) -> LeanDecoder | None:
     """Return the lean forward of a network, None where it is not known to be the same computation."""
+    return LeanDecoder(network) if knows(network) else None
+
+
+def knows(network: PreTrainedModel) -> bool:
+    """Whether a network computes what is written here: Llama's layers in float32 on a CPU, linear ones perhaps INT8."""
     config = network.config
-    known = (
+    return (
         config.model_type in KINDS
         and type(network).__name__.endswith("ForCausalLM")
         and config.hidden_act == "silu"
@@ -175,7 +181,6 @@ def lean_decoder(network: PreTrainedModel) -> LeanDecoder | None:
         and network.device.type == "cpu"
         and _turns_whole_heads(network)
     )
-    return LeanDecoder(network) if known else None
 
 
 def _turns_whole_heads(network: Any) -> bool:

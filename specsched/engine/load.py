@@ -253,6 +253,7 @@ def _numerics_id(spec: ModelSpec, target: LanguageModel, weights: Weights, round
         "layout": LAYOUT,
         "device": target.device.type,
         "kv": target.kv.kind,
+        "forward": target.forward_kind,
         "rounds": rounds,
         "torch": torch.__version__,
         "kernels": torch.backends.cpu.get_cpu_capability() if target.device.type == "cpu" else "",

@@ -84,7 +84,7 @@ def test_weights_are_counted_as_before(tied):
 
 
 def test_batches_and_arms_agree_with_the_quantized_model_s_own_plain_decoding():
-    """Attention's rounding may still turn an INT8 code: here it does not, and the tokens are the plain ones'."""
+    """Whatever forward there is: the compiled one gives equal bits, the others' rounding turns no code here."""
     target = tiny_network("llama", seed=7)
     quantize_linears(target)
     drafts = drafts_of(tiny_network("llama", seed=7))

@@ -3,10 +3,11 @@ from copy import deepcopy
 import pytest
 import torch
 
+from specsched.engine.decoders import by_lean, by_transformers
 from specsched.engine.int8 import int8_is_offered, quantize_linears
-from specsched.engine.lean import KINDS, LeanDecoder, lean_decoder
+from specsched.engine.lean import KINDS, knows
 from specsched.engine.linear import PREPACKED_WEIGHTS, FloatLinear
-from specsched.engine.model import LanguageModel, TransformersDecoder
+from specsched.engine.model import LanguageModel
 from tests.helpers.tiny import ARCHITECTURES, tiny_network
 
 
@@ -20,11 +21,8 @@ def logits_of(model: LanguageModel) -> list[torch.Tensor]:
 
 
 def both(network) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    lean, plain = (LanguageModel(deepcopy(network), "m", max_rows=2) for _ in range(2))
-    assert isinstance(lean._decode, LeanDecoder)
-    copy = deepcopy(network)
-    copy.set_attn_implementation("specsched")
-    plain._decode = TransformersDecoder(copy.eval())
+    ways = ((by_lean,), (by_transformers,))
+    lean, plain = (LanguageModel(deepcopy(network), "m", max_rows=2, ways=way) for way in ways)
     return logits_of(lean), logits_of(plain)
 
 
@@ -50,13 +48,13 @@ def test_fused_int8_projections_are_the_separate_ones():
 
 
 def test_architectures_that_it_does_not_know_go_through_transformers():
-    assert {kind for kind in ARCHITECTURES if lean_decoder(tiny_network(kind))} == set(KINDS)
-    assert lean_decoder(tiny_network().to(torch.bfloat16)) is None
+    assert {kind for kind in ARCHITECTURES if knows(tiny_network(kind))} == set(KINDS)
+    assert not knows(tiny_network().to(torch.bfloat16))
 
 
 def test_memory_is_what_lies_there():
     network = tiny_network()
-    assert LanguageModel(deepcopy(network), "m", max_rows=1).memory_bytes() == pytest.approx(
+    assert LanguageModel(deepcopy(network), "m", max_rows=1, ways=(by_lean,)).memory_bytes() == pytest.approx(
         network.get_memory_footprint(), rel=0.05
     )
 

@@ -27,7 +27,7 @@ _SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "
 _ROPE = {**_SMALL, "num_key_value_heads": 2, "intermediate_size": 48, "head_dim": 8, "tie_word_embeddings": False}
 
 ARCHITECTURES: Mapping[str, dict[str, object]] = {
-    "llama": _ROPE,
+    "llama": {**_ROPE, "head_dim": 32},
     "qwen2": _ROPE,
     "qwen3": _ROPE,
     "mistral": {**_ROPE, "sliding_window": 7},
@@ -40,12 +40,18 @@ ARCHITECTURES: Mapping[str, dict[str, object]] = {
 
 
 def tiny_network(
-    kind: str = "llama", *, vocab: int = 64, seed: int = 0, spread: float = 0.6, max_positions: int | None = None
+    kind: str = "llama",
+    *,
+    vocab: int = 64,
+    seed: int = 0,
+    spread: float = 0.6,
+    max_positions: int | None = None,
+    **fields: object,
 ) -> PreTrainedModel:
-    """A random network whose laws are far from flat, so that wrong tokens show."""
+    """A random network whose laws are far from flat, so that wrong tokens show; `fields` are its configuration's."""
     torch.manual_seed(seed)
     special = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
-    shape = ARCHITECTURES[kind] | ({"max_position_embeddings": max_positions} if max_positions else {})
+    shape = ARCHITECTURES[kind] | ({"max_position_embeddings": max_positions} if max_positions else {}) | fields
     config = CONFIG_MAPPING[kind](vocab_size=vocab, initializer_range=spread, **special, **shape)
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,9 +22,10 @@ class RectangularLayer(StoredLayer):
             self.keys, self.values = (_grown(tensor, rows, tokens) for tensor in self.tensors)
 
     def move(self, source: int, destination: int, length: int) -> None:
-        """Copy one row's valid tokens over another row."""
+        """Copy one row's valid tokens over another row, to the end of their last block."""
+        end = -(-length // BLOCK_TOKENS) * BLOCK_TOKENS
         for tensor in self.tensors:
-            tensor[destination, :, :length] = tensor[source, :, :length]
+            tensor[destination, :, :end] = tensor[source, :, :end]
 
     def _allocate(self, new: Tensor) -> Tensor:
         rows, tokens = self._storage.capacity
@@ -49,6 +51,17 @@ class RectangularKV(RaggedKV):
         self._layers = [RectangularLayer(self) for _ in range(num_layers)]
         super().__init__(self._layers, max_rows)
         self.capacity = (1, _INITIAL_TOKENS)
+        self.addresses = np.zeros((num_layers, 0), np.int64)
+        """Where each layer's keys and values lie, [layers, 2]; columns are missing until there are any."""
+
+    def allocate(self, heads: int, width: int) -> None:
+        """Allocate before the first forward: for one that writes by `addresses` itself.
+
+        Such a forward may order numbers within a block of one head as it likes: whole blocks are copied.
+        """
+        for layer in self._layers:
+            layer.lazy_initialization(*[torch.empty(1, heads, 1, width)] * 2)
+        self._locate()
 
     def keep(self, row: KVRow, start: int) -> KeptBlock:
         """Copy a block out."""
@@ -99,6 +112,10 @@ class RectangularKV(RaggedKV):
             self.capacity = (have_rows, have_tokens)
             for layer in self._layers:
                 layer.resize(have_rows, have_tokens)
+            self._locate()
+
+    def _locate(self) -> None:
+        self.addresses = np.array([[tensor.data_ptr() for tensor in layer.tensors] for layer in self._layers])
 
 
 def _grown(tensor: Tensor, rows: int, tokens: int) -> Tensor:

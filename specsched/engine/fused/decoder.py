@@ -1,0 +1,92 @@
+"""The kernel as the engine's decoder: for the Llama family on an x86 CPU, where numba is installed."""
+
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import structlog
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from specsched.engine.kv import RaggedKV, Window
+from specsched.engine.kv.rectangles import RectangularKV
+from specsched.engine.lean import knows
+from specsched.engine.masks import sliding_windows
+
+log = structlog.get_logger()
+
+
+class FusedDecoder:
+    """A network in one call. A row's logits are the same bits whatever its batch, its width and its stretches."""
+
+    kind = "fused"
+
+    def __init__(self, network: Any, kv: RectangularKV) -> None:
+        """Take a network's weights over; they are copied, so the network may be dropped."""
+        from specsched.engine.fused.kernel import kernel  # noqa: PLC0415 - numba is optional, and slow to import
+        from specsched.engine.fused.weights import Weights  # noqa: PLC0415
+
+        self._kernel = kernel()
+        self._weights = Weights(network)
+        self._vocab_size: int = network.config.vocab_size
+        self._rotary = network.model.rotary_emb
+        self._turns = np.zeros(0, np.float32)  # [positions · D]
+        self._width = int(network.model.layers[0].self_attn.head_dim)
+        self._kv = kv
+        kv.allocate(network.config.num_key_value_heads, self._width)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the weights as they lie here."""
+        return self._weights.memory_bytes
+
+    def __call__(self, ids: Tensor, window: Window, *, keep_last: bool) -> Tensor:
+        """Return logits [B, q or 1, V] of tokens [B, q] that go where the window says."""
+        rows, count = ids.shape
+        if window.end * self._width > self._turns.size:
+            self._turns = self._turned(max(256, 2 * window.end))
+        weights = self._weights
+        logits = torch.empty(rows, 1 if keep_last else count, weights.vocab_room)
+        batch = np.array((window.rows, window.starts, (count,) * rows))
+        self._kernel(
+            weights.shape,
+            weights.norms,
+            weights.linears,
+            self._turns,
+            ids.numpy().reshape(-1),
+            batch,
+            self._kv.addresses,
+            self._kv.capacity[1],
+            keep_last,
+            logits.numpy().reshape(-1),
+        )
+        return logits[..., : self._vocab_size]
+
+    def _turned(self, positions: int) -> Any:
+        """Cosines, then sines, of so many positions, from the model's own embedding of them."""
+        cosine, sine = self._rotary(torch.zeros(1, 1), torch.arange(positions)[None])  # [1, positions, D] each
+        half = self._width // 2
+        return torch.cat((cosine[0, :, :half], sine[0, :, :half]), 1).float().contiguous().numpy().reshape(-1)
+
+
+def fused_decoder(network: PreTrainedModel, kv: RaggedKV) -> FusedDecoder | None:
+    """Return the compiled forward of a network, None where it is not known to be the same computation."""
+    if not isinstance(kv, RectangularKV) or not knows(network):
+        return None
+    sees_all = all(span is None for span in sliding_windows(network.config).values())
+    whole_lanes = network.model.layers[0].self_attn.head_dim % 32 == 0
+    return FusedDecoder(network, kv) if sees_all and whole_lanes and _offered() else None
+
+
+@cache
+def _offered() -> bool:
+    """Whether this machine can compile and run it; says once why not."""
+    if find_spec("numba") is None:
+        log.info("fused_forward_missing", reason="numba is not installed; specsched[fast] brings it")
+        return False
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        log.info("fused_forward_missing", reason="needs an x86 CPU with AVX2")
+        return False
+    return True
