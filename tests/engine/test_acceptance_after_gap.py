@@ -7,7 +7,7 @@ from specsched.policy.base import Arm
 from tests.helpers.tiny import ScriptedController, engine_of, job, perturbed, run, tiny_network
 
 TARGET = tiny_network(seed=1)
-DRAFT = perturbed(TARGET, 0.01)
+DRAFT = perturbed(TARGET, 0.003)
 ROUNDS = 8
 
 

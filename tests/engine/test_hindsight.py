@@ -9,7 +9,7 @@ from specsched.policy.succession import Succession
 from specsched.records import Beta, Candidate, Plan, Sampling
 from tests.helpers.tiny import ScriptedController, always, engine_of, job, perturbed, run, tiny_network
 
-TARGET = tiny_network()
+TARGET = tiny_network(seed=4)
 NETWORKS = {"d": perturbed(TARGET, 0.3), "other": perturbed(TARGET, 0.5, seed=2)}
 DEPTH, TOKENS = 3, 30
 PROMPT = [5, 9, 5, 9, 2, 7, 5, 9]
