@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 import numpy as np
 
@@ -139,22 +138,23 @@ class Drive:
             )
 
     def _round(self) -> None:
-        rows = self._rows
+        rows, count = self._rows, len(self._rows)
         arms = [row.bounded(arm) for row, arm in zip(rows, self._chosen(), strict=True)]
-        context = fmean(row.context for row in rows)
-        drafting = {draft: self._drafting(draft, arms, context) for draft in {a.draft_model for a in arms if a.gamma}}
-        width = 1 + max(row.drafted(arm) for row, arm in zip(rows, arms, strict=True))
-        verify = self._costs.verify(len(rows) * width, context)
+        context = sum([row.context for row in rows]) / count
+        drafts = dict.fromkeys(arm.draft_model for arm in arms if arm.gamma)  # no set: noise is drawn in their order
+        drafting = {draft: self._drafting(draft, arms, context) for draft in drafts}
+        width = 1 + max([row.drafted(arm) for row, arm in zip(rows, arms, strict=True)])
+        verify = self._costs.verify(count * width, context)
         measured = {draft: seconds * self._jitter() for draft, seconds in drafting.items()}
         measured_verify = verify * self._jitter()
         seconds = sum(drafting.values()) + verify
         self._clock += seconds
         committed = 0
         for row, arm in zip(rows, arms, strict=True):
-            record = row.play(arm, len(rows), measured.get(arm.draft_model, 0.0), measured_verify)
-            committed += self._note(row, arm, record, seconds / len(rows))
+            record = row.play(arm, count, measured.get(arm.draft_model, 0.0), measured_verify)
+            committed += self._note(row, arm, record, seconds / count)
             self._learn(row, record)
-        self._rounds.append((committed, seconds, committed * self._costs.verify(len(rows), context) / len(rows)))
+        self._rounds.append((committed, seconds, committed * self._costs.verify(count, context) / count))
 
     def _chosen(self) -> list[Arm]:
         return self._controller.choose([row.view for row in self._rows])

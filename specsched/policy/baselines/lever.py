@@ -1,9 +1,7 @@
 """Baselines with one γ for the whole batch: what they know is the worker's and outlives its requests."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Protocol
 
 from specsched.policy.base import Arm, RowView
@@ -57,12 +55,14 @@ class LeverController(PlansController):
 
     def _wanted(self, rows: Sequence[RowView]) -> list[Arm]:
         plans = [self._plans[row.request_id] for row in rows]
-        following = [plan for plan in plans if follows(plan)]
-        self._due = {row.request_id for row, plan in zip(rows, plans, strict=True) if follows(plan)}
-        self._records = []
+        following = {row.request_id: plan for row, plan in zip(rows, plans, strict=True) if follows(plan)}
+        self._due, self._records = set(following), []
         if not following:
             return [Arm(plan.draft_model, plan.gamma) for plan in plans]
-        drafts = Counter(plan.draft_model for plan in following)
-        context, highest = fmean(row.context_tokens for row in rows), max(plan.max_gamma for plan in following)
+        drafts: dict[str, int] = {}
+        for plan in following.values():
+            drafts[plan.draft_model] = drafts.get(plan.draft_model, 0) + 1
+        context = sum([row.context_tokens for row in rows]) / len(rows)
+        highest = max([plan.max_gamma for plan in following.values()])
         gamma = self._lever.choose(BatchView(len(rows), drafts, context, highest))
         return [Arm(plan.draft_model, gamma) for plan in plans]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from specsched.policy.baselines.lever import BatchView, LeverController
 from specsched.policy.baselines.plans import DraftPolicy
-from specsched.policy.cost import CostModel, Group
+from specsched.policy.cost import CostModel
 from specsched.records import CostGrid, RoundRecord
 
 START_RATE = 0.7
@@ -35,14 +35,21 @@ class GoodputLever:
 
     def choose(self, batch: BatchView) -> int:
         """Return the γ with the best goodput, the smaller of equals."""
-        return max(range(batch.max_gamma + 1), key=lambda gamma: self.goodput(batch, gamma))
+        goodputs = self._goodputs(batch)
+        return goodputs.index(max(goodputs))
 
-    def goodput(self, batch: BatchView, gamma: int) -> float:
-        """Tokens per second of a round, every following row at the same γ, verification laid out b(γ + 1)."""
-        others = batch.rows - sum(batch.drafts.values())
-        tokens = others + sum(rows * expected_tokens(self.rate(d), gamma) for d, rows in batch.drafts.items())
-        drafting = sum(self._costs.draft(Group(d, b, gamma), batch.context_tokens) for d, b in batch.drafts.items())
-        return tokens / (drafting + self._costs.verify(batch.rows * (gamma + 1), batch.context_tokens))
+    def _goodputs(self, batch: BatchView) -> list[float]:
+        """Tokens per second of a round by γ, every following row at the same one, verification laid out b(γ + 1)."""
+        at, highest = batch.context_tokens, batch.max_gamma
+        seconds = list(self._costs.verify_widths(batch.rows, highest, at))
+        tokens = [float(batch.rows)] * (highest + 1)
+        for draft, rows in batch.drafts.items():
+            overhead, step = self._costs.draft_line(draft, rows, at)
+            rate = self.rate(draft)
+            for gamma in range(1, highest + 1):
+                seconds[gamma] += overhead + step * gamma
+                tokens[gamma] += rows * (expected_tokens(rate, gamma) - 1)
+        return [n / s for n, s in zip(tokens, seconds, strict=True)]
 
     def observe(self, records: Sequence[RoundRecord]) -> None:
         """Move each draft's α towards the share of this round's judged tokens that were accepted."""
