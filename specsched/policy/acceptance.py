@@ -62,6 +62,10 @@ class HazardTable:
         evidence.refresh_if_late()
         return self._mixed(evidence, drafts, rows, self._weights(probabilities))
 
+    def covariance(self, regime: Regime, drafts: Sequence[str], probabilities: ClassProbabilities) -> Array:
+        """Return what is not known of the drafts' levels for the prompt, in logits², [d, d]; after `beliefs`."""
+        return self._of(regime).covariance([self._row(draft) for draft in drafts], self._weights(probabilities))
+
     def observe(
         self,
         regime: Regime,

@@ -60,7 +60,7 @@ class AdaptivePolicy:
             gamma=arm.gamma,
             max_gamma=allowed.gammas[-1],
             pinned=allowed.pinned,
-            candidates=self._candidates(beliefs, arms, arm, context),
+            candidates=self._candidates(regime, beliefs, arms, arm, context),
             seed=int(self._random.integers(1 << 63)),
             explored=played != best,
             propensity=float((wanted == played).mean()) if explores else 1.0,
@@ -69,12 +69,16 @@ class AdaptivePolicy:
             scores=arms.scores(drawn) if context.explain else (),
         )
 
-    def _candidates(self, beliefs: Beliefs, arms: Arms, arm: Arm, context: DecisionContext) -> tuple[Candidate, ...]:
+    def _candidates(
+        self, regime: Regime, beliefs: Beliefs, arms: Arms, arm: Arm, context: DecisionContext
+    ) -> tuple[Candidate, ...]:
         """The chosen draft and the most promising others; one alone where a caller wants no exploration."""
         few = 1 if context.hint.disable_exploration else self._settings.candidates
         names = dict.fromkeys((arm.draft_model, *arms.promising()))
         names.pop(NO_DRAFT, None)
-        return tuple(Candidate(draft, beliefs.of(draft)) for draft in list(names)[:few])
+        drafts = list(names)[:few]
+        shared = self._table.covariance(regime, drafts, context.class_probabilities).tolist()
+        return tuple(Candidate(draft, beliefs.of(draft), tuple(row)) for draft, row in zip(drafts, shared, strict=True))
 
     def observe(self, observation: Observation) -> None:
         """Learn from one round; plain ones say nothing about drafts."""

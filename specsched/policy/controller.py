@@ -181,8 +181,7 @@ class AdaptiveController:
 
     def _is_due(self, member: Member, *, alone: bool) -> bool:
         """A lone row's first draft is its plan's: it may be there to be tried."""
-        turn = member.rounds % self._settings.reconsider_rounds == 0
-        return turn and member.follows and not (alone and (member.rounds == 0 or len(member.hazards.drafts) == 1))
+        return member.turn(self._settings) and not (alone and (member.rounds == 0 or len(member.hazards.drafts) == 1))
 
     # -------------------------------------------------------------------------------------------- learning
 

@@ -1,5 +1,7 @@
 """Evidence on the hazards of one regime: counts per draft, class and position, and their sums, kept up to date."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from specsched.policy.beliefs import EDGE, Array
@@ -63,6 +65,12 @@ class Evidence:
         """τ², how far a draft's classes lie apart, in logits², [D]."""
         self.doubt: Array = np.zeros(0)
         """Variance of a draft's level, in logits², [D]."""
+        self.levels: Array = np.zeros((0, classes))
+        """Where classes lie beside their draft's profile, in logits, [D, K]."""
+        self.open: Array = np.zeros((0, classes))
+        """Share of a draft's level in a class that its own evidence there leaves open, [D, K]."""
+        self.ease_doubt: Array = np.zeros(classes)
+        """Variance of how easy a class is for all drafts, in logits², [K]."""
         self.means: Array = np.zeros((classes, 0))
         """Expected hazards, [K, D · J]: laid out to be mixed by class probabilities."""
         self.squares: Array = np.zeros((classes, 0))
@@ -120,6 +128,17 @@ class Evidence:
         if self._unsummed * _FEW >= self._seen:
             self.refresh()
 
+    def covariance(self, rows: Sequence[int], pi: Array) -> Array:
+        """What is not known of drafts' levels where the class is π, in logits², [d, d].
+
+        Drafts share that the class may be another one, and how easy a class is.
+        """
+        beside, left = self.levels[rows], self.open[rows]
+        beside = beside - (beside @ pi)[:, None]
+        shared = (beside * pi) @ beside.T + (left * pi * self.ease_doubt) @ left.T
+        alone = (left * self.spread[rows, None] + left * left * self.doubt[rows, None]) @ pi
+        return np.asarray(shared + np.diag(alone))
+
     def _sum_up(self) -> None:
         everything = len(self._stale) == self.counts.shape[1]
         rows = slice(None) if everything else sorted(self._stale)
@@ -143,8 +162,8 @@ class Evidence:
 
         Each part is as sure as its evidence, and what is particular about a position wins where it was seen often.
         """
-        level, doubt = self._levels()  # each [D, K]
-        odds = np.exp(self.profiles[:, None] + level[:, :, None])  # [D, K, J]
+        doubt = self._level()
+        odds = np.exp(self.profiles[:, None] + self.levels[:, :, None])  # [D, K, J]
         means = (self.counts[0] + _CELL_STRENGTH * odds / (1 + odds)) / (self.counts.sum(0) + _CELL_STRENGTH)
         means = np.minimum(np.maximum(means, EDGE), 1 - EDGE)
         squares = doubt[:, :, None] * (means * (1 - means)) ** 2 + means * means
@@ -152,16 +171,16 @@ class Evidence:
         self.means = np.ascontiguousarray(means.swapaxes(0, 1)).reshape(classes, -1)
         self.squares = np.ascontiguousarray(squares.swapaxes(0, 1)).reshape(classes, -1)
 
-    def _levels(self) -> tuple[Array, Array]:
-        """Where classes lie beside their draft's profile, and how sure that is: mean and variance in logits, [D, K]."""
+    def _level(self) -> Array:
+        """Find where classes lie beside their draft's profile; returns the doubt about it, in logits², [D, K]."""
         spread = self.spread[:, None]
-        own = 1 / (1 + self.information * spread)  # what a draft's own evidence leaves open
-        ease_doubt = 1 / ((self.information * own).sum(0) + 1 / _EASE_VARIANCE)  # [K]
-        ease = ease_doubt * (self.surprise * own).sum(0)
+        self.open = own = 1 / (1 + self.information * spread)
+        self.ease_doubt = 1 / ((self.information * own).sum(0) + 1 / _EASE_VARIANCE)  # [K]
+        ease = self.ease_doubt * (self.surprise * own).sum(0)
         rest = spread * own  # variance of what is particular
         level = ease + rest * (self.surprise - self.information * ease)
-        doubt = rest + own * own * (ease_doubt + self.doubt[:, None])
-        return np.minimum(np.maximum(level, -_FARTHEST), _FARTHEST), doubt
+        self.levels = np.minimum(np.maximum(level, -_FARTHEST), _FARTHEST)
+        return np.asarray(rest + own * own * (self.ease_doubt + self.doubt[:, None]))
 
     def _profile(self, accepted: Array, seen: Array) -> Array:
         """Hazards over all classes, [d, J], in logits: each position's own counts upon the draft's level."""

@@ -25,8 +25,13 @@ class Member:
     @classmethod
     def of(cls, plan: Plan, settings: PolicySettings) -> "Member":
         """Begin with what the plan believes."""
-        hazards = RequestHazards({c.draft_model: c.hazards for c in plan.candidates}, settings)
+        hazards = RequestHazards(plan.candidates, settings)
         return cls(plan, hazards, _first_draft(plan), not plan.pinned and bool(plan.candidates))
+
+    def turn(self, settings: PolicySettings) -> bool:
+        """Whether its draft is looked at again: every few rounds, and sooner at first, where a round tells most."""
+        rounds, every = self.rounds, settings.reconsider_rounds
+        return self.follows and (rounds % every == 0 or rounds in {every // 4, every // 2})
 
     def lane(self, row: RowView, draft: str | None = None) -> Lane:
         """Its part of the round that comes, with another draft if one is named."""

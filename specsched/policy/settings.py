@@ -54,7 +54,7 @@ class PolicySettings:
     switch_gain: float = 0.03
     """A request's draft changes only for more than this."""
     reconsider_rounds: int = 8
-    """Rounds between two looks at a request's draft."""
+    """Rounds between two looks at a request's draft; the first two come after a quarter and a half of it."""
     draws: int = 8
     """Posterior draws per decision: one of them is played, and the propensity is the share that chose as it did."""
     samples: int = 128

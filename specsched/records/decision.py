@@ -43,6 +43,8 @@ class Candidate:
 
     draft_model: str
     hazards: tuple[Beta, ...]
+    covariance: tuple[float, ...] = ()
+    """What doubt about its level shares with each candidate's, in their order, in logits²; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)

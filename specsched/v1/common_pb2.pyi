@@ -370,21 +370,27 @@ class Candidate(_message.Message):
 
     DRAFT_MODEL_FIELD_NUMBER: _builtins.int
     HAZARDS_FIELD_NUMBER: _builtins.int
+    COVARIANCE_FIELD_NUMBER: _builtins.int
     draft_model: _builtins.str
     """The draft."""
     @_builtins.property
     def hazards(self) -> _containers.RepeatedCompositeFieldContainer[Global___Beta]:
         """Prior of the hazard at each position, position 1 first."""
 
+    @_builtins.property
+    def covariance(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """What doubt about its level shares with each candidate of the plan, in their order, in squared logits. Empty: nothing."""
+
     def __init__(
         self,
         *,
         draft_model: _builtins.str = ...,
         hazards: _abc.Iterable[Global___Beta] | None = ...,
+        covariance: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft_model", b"draft_model", "hazards", b"hazards"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["covariance", b"covariance", "draft_model", b"draft_model", "hazards", b"hazards"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

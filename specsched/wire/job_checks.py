@@ -38,3 +38,8 @@ def _plan(plan: common_pb2.Plan) -> Iterator[Violation]:
     for i, candidate in enumerate(plan.candidates):
         if not all(0.0 < beta.a < math.inf and 0.0 < beta.b < math.inf for beta in candidate.hazards):
             yield Violation(f"plan.candidates[{i}].hazards", "has counts that are not positive and finite")
+        if not all(map(math.isfinite, candidate.covariance)) or len(candidate.covariance) not in {
+            0,
+            len(plan.candidates),
+        }:
+            yield Violation(f"plan.candidates[{i}].covariance", "is not one finite number per candidate")

@@ -29,10 +29,7 @@ def plan_from_proto(message: common_pb2.Plan) -> Plan:
         gamma=message.gamma,
         max_gamma=message.max_gamma,
         pinned=message.pinned,
-        candidates=tuple(
-            Candidate(candidate.draft_model, tuple(Beta(beta.a, beta.b) for beta in candidate.hazards))
-            for candidate in message.candidates
-        ),
+        candidates=tuple(map(_candidate_from_proto, message.candidates)),
         seed=message.seed,
         explored=message.explored,
         propensity=message.propensity,
@@ -105,7 +102,12 @@ def counterfactual_from_proto(message: common_pb2.Counterfactual) -> Counterfact
 
 def _candidate_to_proto(candidate: Candidate) -> common_pb2.Candidate:
     hazards = [common_pb2.Beta(a=beta.a, b=beta.b) for beta in candidate.hazards]
-    return common_pb2.Candidate(draft_model=candidate.draft_model, hazards=hazards)
+    return common_pb2.Candidate(draft_model=candidate.draft_model, hazards=hazards, covariance=candidate.covariance)
+
+
+def _candidate_from_proto(message: common_pb2.Candidate) -> Candidate:
+    hazards = tuple(Beta(beta.a, beta.b) for beta in message.hazards)
+    return Candidate(message.draft_model, hazards, tuple(message.covariance))
 
 
 def _score_to_proto(score: ArmScore) -> common_pb2.ArmScore:

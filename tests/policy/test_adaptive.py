@@ -1,6 +1,7 @@
 """The policy finds what pays, says why, and does as it is asked."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,19 @@ def test_each_class_gets_the_draft_that_pays_there(taught, prompt_class, draft):
     plans = [taught.decide(context(prompt_class)) for _ in range(40)]
     assert sum(plan.draft_model == draft for plan in plans) >= 36
     assert np.median([plan.gamma for plan in plans]) >= 3
+
+
+def test_the_doubt_about_a_class_is_told_as_what_drafts_share(taught):
+    sure, open_to_both = (
+        context("chat"),
+        replace(context("chat"), class_probabilities=ClassProbabilities(CLASSES, (0.5, 0.5))),
+    )
+    shared = {}
+    for name, asked in (("sure", sure), ("open", open_to_both)):
+        one, other = taught.decide(asked).candidates
+        assert one.covariance[1] == other.covariance[0]
+        shared[name] = one.covariance[1]
+    assert shared["open"] < -0.5 < shared["sure"]  # where one draft is good the other is bad
 
 
 def test_where_drafting_costs_too_much_it_decodes_plainly():

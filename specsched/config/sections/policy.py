@@ -58,7 +58,9 @@ class Policy(Section):
         default=200, ge=0, description="Decisions that may try another arm before the share binds."
     )
     reconsider_rounds: int = Field(
-        default=8, ge=1, description="Rounds between two looks at which draft a running request should use."
+        default=8,
+        ge=1,
+        description="Rounds between two looks at which draft a running request should use; the first two come sooner.",
     )
     tenant_evidence_counts: float = Field(
         default=100.0,
