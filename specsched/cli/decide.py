@@ -5,7 +5,7 @@ import dataclasses
 
 from specsched.cli.asking import Asked, asking
 from specsched.cli.output import console, errors, one_line_errors, print_json, print_table
-from specsched.records import Decision
+from specsched.records import Decision, GuardBudget
 
 
 @one_line_errors
@@ -32,6 +32,8 @@ def _show(decision: Decision) -> None:
         f"  (policy {plan.policy} {plan.policy_version}, config {decision.config_sha})",
         highlight=False,
     )
+    if decision.guard is not None:
+        console.print(f"guard  {_told(decision.guard)}", highlight=False)
     if plan.scores:
         columns = ("draft", "γ", "tokens/s", "5 %", "95 %", "tokens/round", "ms/round")
         scores = sorted(plan.scores, key=lambda score: -score.goodput_tokens_per_second)
@@ -48,3 +50,11 @@ def _show(decision: Decision) -> None:
             for s in scores
         ]
         print_table("Arms by expected goodput", columns, rows)
+
+
+def _told(budget: GuardBudget) -> str:
+    """Whose tokens speculation may lose, and how many."""
+    whose = f"tenant {budget.tenant or '(default)'} on {budget.worker_id}"
+    if budget.tokens is None:
+        return f"{whose} has decoded nothing there yet"
+    return f"{whose} may lose {max(0.0, budget.tokens):.1f} tokens against plain decoding"

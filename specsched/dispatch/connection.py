@@ -20,7 +20,7 @@ from specsched.wire.job import chunk_from_proto, job_to_proto
 from specsched.wire.status import error_of, raised_there
 from specsched.wire.tls import open_channel
 from specsched.wire.trace import trace_metadata
-from specsched.wire.worker import info_from_proto, load_from_proto
+from specsched.wire.worker import info_from_proto, reported_from_proto
 
 log = structlog.get_logger()
 
@@ -139,7 +139,7 @@ class WorkerConnection:
             if self.info is not None:
                 with suppress(grpc.aio.AioRpcError):
                     answer = await self._stub.Describe(worker_pb2.DescribeRequest(), timeout=_REPORT_SECONDS)
-                    self._reported = load_from_proto(answer.load)
+                    self._reported = reported_from_proto(answer)
             await asyncio.sleep(_REPORT_SECONDS)
 
     async def obey(self) -> None:
@@ -193,7 +193,7 @@ class WorkerConnection:
         async for answer in self._health.Watch(health_pb2.HealthCheckRequest()):
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 described = await self._stub.Describe(worker_pb2.DescribeRequest())
-                info, self._reported = info_from_proto(described), load_from_proto(described.load)
+                info, self._reported = info_from_proto(described), reported_from_proto(described)
                 await self.drafts.obey(info)
                 known = self.info
                 info = self.info = replace(info, worker_id=self._name(info.worker_id, self.address))

@@ -33,6 +33,8 @@ class FakeDispatcher:
         self.switched: list[DraftSwitches] = []
         self.versions: dict[str, str] = {}
         """Draft → version that loading it brings, or starting again."""
+        self.budgets: dict[str, float] = {}
+        """Tenant → what its guard holds on every worker."""
         self._workers = tuple(workers)
 
     def workers(self) -> Sequence[WorkerInfo]:
@@ -44,7 +46,7 @@ class FakeDispatcher:
 
     def loads(self) -> Sequence[WorkerLoad]:
         """Idle, all of them."""
-        return [WorkerLoad(worker.worker_id, 0, 0, 0, 0) for worker in self._workers]
+        return [WorkerLoad(worker.worker_id, 0, 0, 0, 0, guard_budgets=self.budgets) for worker in self._workers]
 
     async def switch(self, switches: DraftSwitches) -> None:
         """Remember it."""

@@ -111,4 +111,5 @@ def as_reported(known: WorkerLoad, reported: WorkerLoad) -> WorkerLoad:
         kv_cached_tokens=reported.kv_cached_tokens,
         guard_budget_tokens=reported.guard_budget_tokens,
         guard_vetoes=reported.guard_vetoes,
+        guard_budgets=reported.guard_budgets,
     )

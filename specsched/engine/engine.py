@@ -82,6 +82,8 @@ class Engine:
 
     def load(self) -> WorkerLoad:
         """How busy it is now."""
+        guarded = self._controller if isinstance(self._controller, Guarded) else None
+        budgets = guarded.credits if guarded else {}
         return WorkerLoad(
             worker_id=self._info.worker_id,
             running_rows=len(self._roster.rows),
@@ -90,8 +92,9 @@ class Engine:
             kv_used_tokens=self._roster.kv_tokens,
             kv_cached_tokens=self._prefixes.tokens,
             kv_capacity_tokens=self._settings.kv_capacity_tokens,
-            guard_budget_tokens=self._controller.credit if isinstance(self._controller, Guarded) else 0.0,
-            guard_vetoes=self._controller.vetoes if isinstance(self._controller, Guarded) else 0,
+            guard_budget_tokens=min(budgets.values(), default=0.0),
+            guard_vetoes=guarded.vetoes if guarded else 0,
+            guard_budgets=budgets,
         )
 
     def submit(self, job: Job, deliver: Deliver) -> None:

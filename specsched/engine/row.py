@@ -57,7 +57,7 @@ class Row:
     @property
     def view(self) -> RowView:
         """What the round controller may know."""
-        return RowView(self.job.request_id, len(self.tokens), self.remaining)
+        return RowView(self.job.request_id, len(self.tokens), self.remaining, self.job.tenant)
 
     def spot(self, ahead: int) -> Spot:
         """Name the position that comes `ahead` tokens after the completion."""

@@ -1,6 +1,6 @@
 """The policy's ports: what is decided per request, and what is decided per round."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -91,20 +91,22 @@ class RowView:
     """Tokens of prompt and completion so far."""
     remaining_tokens: int
     """Until max_tokens or the end of the context; no gamma above remaining_tokens - 1 can pay."""
+    tenant: str = ""
+    """On whose behalf: whose guard it is under."""
 
 
 @runtime_checkable
 class Guarded(Protocol):
-    """A round controller that keeps an account against being slower than plain decoding."""
+    """A round controller that keeps accounts against being slower than plain decoding."""
 
     @property
-    def credit(self) -> float:
-        """What the account holds, in tokens."""
+    def credits(self) -> Mapping[str, float]:
+        """What each tenant's account holds, in tokens."""
         ...
 
     @property
     def vetoes(self) -> int:
-        """Rounds in which it forbade speculation."""
+        """Rounds in which one of them forbade speculation."""
         ...
 
 

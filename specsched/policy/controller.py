@@ -1,5 +1,6 @@
 """What runs inside a worker: every row's arm, every round."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -8,7 +9,7 @@ from specsched.policy.base import Arm, RoundController, RowView
 from specsched.policy.batch import Batch, Lane
 from specsched.policy.casting import Casting
 from specsched.policy.cost import CostModel, Group, TrackedCosts
-from specsched.policy.guard import Guard
+from specsched.policy.guards import Guards
 from specsched.policy.member import Member
 from specsched.policy.rivals import Rivals
 from specsched.policy.settings import PolicySettings
@@ -44,33 +45,37 @@ class _Round:
     """The round that is under way."""
 
     arms: dict[str, Arm]
+    tenants: Mapping[str, str]
+    """By row."""
     groups: tuple[Group, ...]
     context_tokens: float
     records: dict[str, RoundRecord] = field(default_factory=dict)
 
 
 class AdaptiveController:
-    """One shared bound on γ per round, chosen for the batch as it is now, within what the guard allows."""
+    """One shared bound on γ per round, chosen for the batch as it is now, within what the rows' guards allow."""
 
     def __init__(self, settings: PolicySettings, costs: CostGrid, seed: int) -> None:  # noqa: ARG002 - draws come with exploration inside a request
         self._settings = settings
         self._costs = TrackedCosts(CostModel(costs))
-        self._guard = Guard(settings)
+        self._guards = Guards(settings)
         self._watchdog = Watchdog(settings)
         self._rivals = Rivals(settings)
         self._members: dict[str, Member] = {}
         self._bound = 0
         self._vetoes = 0
+        self._rows: Counter[str] = Counter()
+        """Of the last round, by tenant."""
         self._round: _Round | None = None
 
     @property
-    def credit(self) -> float:
-        """The guard's Z, in tokens."""
-        return self._guard.credit
+    def credits(self) -> Mapping[str, float]:
+        """Z of every tenant's guard, in tokens."""
+        return self._guards.credits
 
     @property
     def vetoes(self) -> int:
-        """Rounds in which the guard forbade speculation."""
+        """Rounds in which a guard forbade speculation."""
         return self._vetoes
 
     @property
@@ -84,9 +89,9 @@ class AdaptiveController:
         return self._costs
 
     def inherit(self, before: RoundController) -> None:
-        """Take over the guard's credit and what is known of costs: other settings are no reason to spend anew."""
+        """Take over the guards' credit and what is known of costs: other settings are no reason to spend anew."""
         if isinstance(before, AdaptiveController):
-            self._guard.inherit(before.credit)
+            self._guards.inherit(before.credits)
             self._costs, self._vetoes = before.costs, before.vetoes
 
     def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:  # noqa: ARG002 - beliefs are of its regime
@@ -97,17 +102,19 @@ class AdaptiveController:
     def choose(self, rows: Sequence[RowView]) -> list[Arm]:
         """Choose one arm per row for the round that comes."""
         self._cast(rows)
+        self._rows = Counter(row.tenant for row in rows)
         context = fmean(row.context_tokens for row in rows)
         plain_seconds = self._costs.plain(len(rows), context)
         lanes, catch_up = self._lanes(rows, plain_seconds)
         batch = Batch(lanes, self._costs, context)
         self._bound = self._best_bound(batch)
-        allowed = self._guard.allows(len(rows), batch.seconds[self._bound] / plain_seconds + catch_up)
+        allowed = self._guards.allow(self._rows, batch.seconds[self._bound] / plain_seconds + catch_up)
         self._vetoes += not allowed
         bound = self._bound if allowed else 0
         arms = batch.arms(bound)
         by_row = dict(zip((row.request_id for row in rows), arms, strict=True))
-        self._round = _Round(by_row, batch.groups(bound), context)
+        tenants = {row.request_id: row.tenant for row in rows}
+        self._round = _Round(by_row, tenants, batch.groups(bound), context)
         return arms
 
     def observe(self, request_id: str, round_record: RoundRecord) -> None:
@@ -123,15 +130,13 @@ class AdaptiveController:
         member = self._members.get(request_id)
         if member is None or not member.follows:
             return ()
-        rows = len(self._members)
-        covered = max(0.0, self._guard.credit) / rows * self._costs.plain(rows, context_tokens)
+        covered = self._guards.covered(self._rows) * self._costs.plain(self._rows.total(), context_tokens)
         return self._rivals.chosen(member.plan.candidates, member.started, context_tokens, self._costs, covered)
 
     def looked_back(self, request_id: str, context_tokens: int, seconds: float) -> None:  # noqa: ARG002 - the port's
-        """Take the time from the account, and from the guard's: rows may have waited for it."""
-        rows = len(self._members)
+        """Take the time from the account, and from the guards': rows may have waited for it."""
         self._rivals.spend(seconds)
-        self._guard.settle(rows, 0, seconds / self._costs.plain(rows, context_tokens))
+        self._guards.settle(self._rows, {}, seconds / self._costs.plain(self._rows.total(), context_tokens))
 
     def end(self, request_id: str) -> None:
         """Forget a row."""
@@ -142,7 +147,7 @@ class AdaptiveController:
     def _lanes(self, rows: Sequence[RowView], plain_seconds: float) -> tuple[list[Lane], float]:
         """Every row's part, and what first catch-ups in it cost, in plain rounds.
 
-        A draft that has to take in a row's text first is left out while the guard's credit does not cover that:
+        A draft that has to take in a row's text first is left out while a guard's credit does not cover that:
         one long text must not keep the whole batch from speculating.
         """
         lanes, catch_up = [], 0.0
@@ -151,7 +156,7 @@ class AdaptiveController:
             lane = member.lane(row)
             if member.follows and lane.limit and member.draft not in member.started:
                 more = catch_up + self._costs.prefill(member.draft, int(row.context_tokens)) / plain_seconds
-                if self._guard.covers(len(rows), more):
+                if self._guards.cover(self._rows, more):
                     catch_up = more
                 else:
                     lane = Lane(member.draft)
@@ -186,10 +191,10 @@ class AdaptiveController:
     # -------------------------------------------------------------------------------------------- learning
 
     def _settle(self, played: _Round) -> None:
-        """Settle the guard's account and track costs by what the whole round measured.
+        """Settle the guards' accounts and track costs by what the whole round measured.
 
-        Where a draft takes in a row's text for the first time, the guard is charged for it: nobody would have paid
-        it in plain decoding. Costs and the watchdog look past it, and so does the guard where a caller pinned the row.
+        Where a draft takes in a row's text for the first time, the guards are charged for it: nobody would have paid
+        it in plain decoding. Costs and the watchdog look past it, and so do the guards where a caller pinned the row.
         """
         records, context = played.records, played.context_tokens
         rows, width = len(records), max(record.gamma for record in records.values())
@@ -203,7 +208,7 @@ class AdaptiveController:
         drafting = predicted | {group.draft_model: measured.get(group.draft_model, 0.0) for group in steady}
         own = {draft: measured.get(draft, 0.0) for draft, new in starting.items() if all(one.follows for one in new)}
         charged = verify_seconds + sum((drafting | own).values())
-        self._charge(records, charged / self._costs.plain(rows, context))
+        self._charge(played, charged / self._costs.plain(rows, context))
         seconds = verify_seconds + sum(drafting.values())
         self._rivals.earn(seconds)
         self._watchdog.observe(seconds, self._costs.verifying(rows, width, context) + sum(predicted.values()))
@@ -212,11 +217,16 @@ class AdaptiveController:
             if group.draft_model in measured:  # a draft that was disabled meanwhile was not drawn on: it is not free
                 self._costs.observe_draft(group, context, measured[group.draft_model])
 
-    def _charge(self, records: Mapping[str, RoundRecord], slowness: float) -> None:
-        """Settle the guard's account; what pinned rows cost is their callers' will."""
-        own = [record for name, record in records.items() if self._members[name].follows]
-        drafted = any(record.planned_gamma for record in own)
-        self._guard.settle(len(own), sum(record.num_accepted + 1 for record in own), slowness if drafted else 1.0)
+    def _charge(self, played: _Round, slowness: float) -> None:
+        """Settle the guards' accounts; what pinned rows cost is their callers' will."""
+        rows, tokens = Counter[str](), Counter[str]()
+        drafted = False
+        for name, record in played.records.items():
+            if self._members[name].follows:
+                rows[played.tenants[name]] += 1
+                tokens[played.tenants[name]] += record.num_accepted + 1
+                drafted |= record.planned_gamma > 0
+        self._guards.settle(rows, tokens, slowness if drafted else 1.0)
 
     def _starting(self, draft: str, played: _Round) -> list[Member]:
         """Rows of this round that met the draft for the first time: their prompts were taken in with it."""

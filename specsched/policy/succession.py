@@ -4,7 +4,7 @@ The settings of a worker's rounds travel with each plan: a worker that restarts,
 be told nothing. While two settings are in force each controller sees its own rows alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from specsched.policy.base import Arm, Guarded, Heir, Retrospective, RoundController, RowView
@@ -34,14 +34,14 @@ class Succession:
         self._vetoes_before = 0
 
     @property
-    def credit(self) -> float:
-        """The newest controller's account, in tokens; 0 where it keeps none."""
+    def credits(self) -> Mapping[str, float]:
+        """What the newest controller's accounts hold, in tokens, by tenant."""
         newest = self._reigns[self._newest].controller
-        return newest.credit if isinstance(newest, Guarded) else 0.0
+        return newest.credits if isinstance(newest, Guarded) else {}
 
     @property
     def vetoes(self) -> int:
-        """Rounds in which any controller's account forbade speculation."""
+        """Rounds in which any controller's accounts forbade speculation."""
         return self._vetoes_before + sum(_vetoes(reign.controller) for reign in self._reigns.values())
 
     def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:

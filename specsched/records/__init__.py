@@ -8,7 +8,16 @@ Units stand in names (``_seconds``, ``_tokens``). Times are intervals of a monot
 
 from specsched.records.answer import Completion, SpeculationMetrics, TextChunk, Timings, Usage
 from specsched.records.caller import ANYBODY, MAX_PRIORITY, Caller, Credential, Quota, Role
-from specsched.records.decision import NO_DRAFT, ArmScore, Beta, Candidate, ClassProbabilities, Decision, Plan
+from specsched.records.decision import (
+    NO_DRAFT,
+    ArmScore,
+    Beta,
+    Candidate,
+    ClassProbabilities,
+    Decision,
+    GuardBudget,
+    Plan,
+)
 from specsched.records.job import DraftSwitches, Job
 from specsched.records.logged import AcceptanceRecord, CapturedCompletion, DecisionRecord
 from specsched.records.request import (
@@ -55,6 +64,7 @@ __all__ = [
     "DraftCost",
     "DraftSwitches",
     "FinishReason",
+    "GuardBudget",
     "Job",
     "ModelInfo",
     "Output",

@@ -86,12 +86,25 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardBudget:
+    """Whose tokens speculation may lose against plain decoding, and how many."""
+
+    worker_id: str
+    """That would run the request; each keeps an account of its own."""
+    tenant: str
+    tokens: float | None = None
+    """None where the tenant has decoded nothing there yet, or the policy has no guard."""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Class and plan of one request, as the caller sees them."""
 
     class_probabilities: ClassProbabilities
     plan: Plan
     config_sha: str = ""
+    guard: GuardBudget | None = None
+    """Under whose account it would be played; where the decision is explained."""
 
     @property
     def prompt_class(self) -> str:

@@ -1,6 +1,7 @@
 """What a worker says of itself."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 SYNTHETIC_PREFIX = "synthetic-"
 """Begins the numerics_id of workers whose acceptance is made up: their completions are invalid."""
@@ -86,8 +87,10 @@ class WorkerLoad:
     kv_used_tokens: int
     kv_capacity_tokens: int = 0
     guard_budget_tokens: float = 0.0
-    """What the guard would still let speculation lose against plain decoding."""
+    """What the guard would still let speculation lose against plain decoding, of the tenant that has least."""
     guard_vetoes: int = 0
     """Rounds in which the guard forbade speculation, since the worker started."""
     kv_cached_tokens: int = 0
     """KV tokens of earlier requests, kept for those that begin alike."""
+    guard_budgets: Mapping[str, float] = field(default_factory=dict)
+    """What the guard would still let speculation lose, by tenant. Only schedulers are told."""

@@ -18,6 +18,7 @@ from specsched.records import (
     Completion,
     Decision,
     FinishReason,
+    GuardBudget,
     Request,
     TextChunk,
     Usage,
@@ -275,7 +276,8 @@ class Scheduler:
         started = self._parts.clock()
         with span.child("decide"):
             plan = snapshot.policy.decide(context)
-        decision = Decision(reading.class_probabilities, plan, snapshot.config_sha)
+        budget = GuardBudget(worker.worker_id, request.tenant, load.guard_budgets.get(request.tenant))
+        decision = Decision(reading.class_probabilities, plan, snapshot.config_sha, budget if explain else None)
         self._parts.meter.decided(decision, self._parts.clock() - started)
         span.note(decision_attributes(decision))
         logged = self._logbook.decided(request.request_id, context, decision, worker)

@@ -16,7 +16,7 @@ from specsched.wire.answer import completion_to_proto, text_chunk_to_proto
 from specsched.wire.fields import AnyRequest
 from specsched.wire.guard import current_caller
 from specsched.wire.outcome import outcome_from_proto
-from specsched.wire.plan import decision_to_proto, plan_to_proto
+from specsched.wire.plan import budget_to_proto, decision_to_proto, plan_to_proto
 from specsched.wire.request import request_from_proto
 from specsched.wire.rpc import Context
 from specsched.wire.trace import trace_parent_of
@@ -59,6 +59,7 @@ class SchedulerServicer:
             request_id=request.request_id,
             decision=decision_to_proto(decision),
             plan=plan_to_proto(decision.plan, scores=True),
+            guard=budget_to_proto(decision.guard) if decision.guard else None,
         )
 
     async def ReportOutcome(  # noqa: N802

@@ -14,7 +14,7 @@ class WorkerFigures:
         """Register; the named workers stand at zero."""
         self._budget = Gauge(
             "specsched_guard_budget_tokens",
-            "What the guard would still let speculation lose against plain decoding.",
+            "What the guard would still let speculation lose against plain decoding, of the tenant that has least.",
             ("worker",),
             registry=registry,
         )

@@ -672,7 +672,7 @@ class WorkerLoad(_message.Message):
     kv_capacity_tokens: _builtins.int
     """KV tokens that there are."""
     guard_budget_tokens: _builtins.float
-    """What the guard would still let speculation lose against plain decoding, in tokens."""
+    """What the guard would still let speculation lose against plain decoding, in tokens, of the tenant that has least."""
     guard_vetoes: _builtins.int
     """Rounds in which the guard forbade speculation, since the worker started."""
     kv_cached_tokens: _builtins.int

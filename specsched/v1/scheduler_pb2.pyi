@@ -675,6 +675,7 @@ class DecideResponse(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
+    GUARD_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request."""
     @_builtins.property
@@ -685,20 +686,57 @@ class DecideResponse(_message.Message):
     def plan(self) -> _common_pb2.Plan:
         """The plan that a worker would be given, with the prediction for every arm."""
 
+    @_builtins.property
+    def guard(self) -> Global___GuardBudget:
+        """Under whose account it would be played."""
+
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         decision: _common_pb2.Decision | None = ...,
         plan: _common_pb2.Plan | None = ...,
+        guard: Global___GuardBudget | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "plan", b"plan"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "guard", b"guard", "plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "plan", b"plan", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "guard", b"guard", "plan", b"plan", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DecideResponse: _TypeAlias = DecideResponse  # noqa: Y015
+
+@_typing.final
+class GuardBudget(_message.Message):
+    """Whose tokens speculation may lose against plain decoding. Each worker keeps an account per tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_ID_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    worker_id: _builtins.str
+    """The worker that would run the request."""
+    tenant: _builtins.str
+    """The request's tenant."""
+    tokens: _builtins.float
+    """How many are left; unset where the tenant has decoded nothing there yet, or the policy has no guard."""
+    def __init__(
+        self,
+        *,
+        worker_id: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        tokens: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tokens", b"_tokens", "tokens", b"tokens"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tokens", b"_tokens", "tenant", b"tenant", "tokens", b"tokens", "worker_id", b"worker_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__tokens: _TypeAlias = _typing.Literal["tokens"]  # noqa: Y015
+    _WhichOneofArgType__tokens: _TypeAlias = _typing.Literal["_tokens", b"_tokens"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens) -> _WhichOneofReturnType__tokens | None: ...
+
+Global___GuardBudget: _TypeAlias = GuardBudget  # noqa: Y015
 
 @_typing.final
 class ReportOutcomeRequest(_message.Message):

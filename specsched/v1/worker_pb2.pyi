@@ -287,6 +287,26 @@ class DescribeResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class GuardBudgetTokensEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     WORKER_ID_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
     DRAFTS_FIELD_NUMBER: _builtins.int
@@ -298,6 +318,7 @@ class DescribeResponse(_message.Message):
     NUMERICS_ID_FIELD_NUMBER: _builtins.int
     COSTS_FIELD_NUMBER: _builtins.int
     LOAD_FIELD_NUMBER: _builtins.int
+    GUARD_BUDGET_TOKENS_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """The worker."""
     vocab_size: _builtins.int
@@ -330,6 +351,10 @@ class DescribeResponse(_message.Message):
     def load(self) -> _common_pb2.WorkerLoad:
         """How busy it is now. Schedulers ask every second."""
 
+    @_builtins.property
+    def guard_budget_tokens(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """What the guard would still let speculation lose against plain decoding, by tenant."""
+
     def __init__(
         self,
         *,
@@ -344,10 +369,11 @@ class DescribeResponse(_message.Message):
         numerics_id: _builtins.str = ...,
         costs: Global___CostGrid | None = ...,
         load: _common_pb2.WorkerLoad | None = ...,
+        guard_budget_tokens: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "load", b"load", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "drafts", b"drafts", "eos_token_ids", b"eos_token_ids", "kv_capacity_tokens", b"kv_capacity_tokens", "load", b"load", "max_context_tokens", b"max_context_tokens", "max_rows", b"max_rows", "numerics_id", b"numerics_id", "target", b"target", "vocab_size", b"vocab_size", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "drafts", b"drafts", "eos_token_ids", b"eos_token_ids", "guard_budget_tokens", b"guard_budget_tokens", "kv_capacity_tokens", b"kv_capacity_tokens", "load", b"load", "max_context_tokens", b"max_context_tokens", "max_rows", b"max_rows", "numerics_id", b"numerics_id", "target", b"target", "vocab_size", b"vocab_size", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

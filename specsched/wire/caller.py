@@ -19,7 +19,7 @@ from specsched.records import (
 )
 from specsched.v1 import common_pb2, scheduler_pb2
 from specsched.wire.job import finish_from_proto, logprob_from_proto
-from specsched.wire.plan import plan_from_proto, round_from_proto
+from specsched.wire.plan import budget_from_proto, plan_from_proto, round_from_proto
 from specsched.wire.sampling import sampling_to_proto
 
 
@@ -86,7 +86,12 @@ def answer_from_proto(message: scheduler_pb2.GenerateResponse) -> TextChunk | Co
 
 def decision_from_proto(message: scheduler_pb2.DecideResponse) -> Decision:
     """Convert a decision with its plan and the score of every arm."""
-    return Decision(_probabilities(message.decision), plan_from_proto(message.plan), message.decision.config_sha)
+    return Decision(
+        _probabilities(message.decision),
+        plan_from_proto(message.plan),
+        message.decision.config_sha,
+        budget_from_proto(message.guard) if message.HasField("guard") else None,
+    )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Plans, decisions and rounds."""
 
-from specsched.records import ArmScore, Beta, Candidate, Counterfactual, Decision, Plan, RoundRecord
-from specsched.v1 import common_pb2
+from specsched.records import ArmScore, Beta, Candidate, Counterfactual, Decision, GuardBudget, Plan, RoundRecord
+from specsched.v1 import common_pb2, scheduler_pb2
 
 
 def plan_to_proto(plan: Plan, *, scores: bool = False) -> common_pb2.Plan:
@@ -56,6 +56,16 @@ def decision_to_proto(decision: Decision) -> common_pb2.Decision:
         policy_version=plan.policy_version,
         config_sha=decision.config_sha,
     )
+
+
+def budget_to_proto(budget: GuardBudget) -> scheduler_pb2.GuardBudget:
+    """Convert whose tokens a decision may lose."""
+    return scheduler_pb2.GuardBudget(worker_id=budget.worker_id, tenant=budget.tenant, tokens=budget.tokens)
+
+
+def budget_from_proto(message: scheduler_pb2.GuardBudget) -> GuardBudget:
+    """Convert it back."""
+    return GuardBudget(message.worker_id, message.tenant, message.tokens if message.HasField("tokens") else None)
 
 
 def round_to_proto(record: RoundRecord) -> common_pb2.RoundRecord:

@@ -1,5 +1,7 @@
 """What workers say of themselves."""
 
+from dataclasses import replace
+
 from specsched.records import CostGrid, CostPoint, DraftCost, ModelInfo, WorkerInfo, WorkerLoad
 from specsched.v1 import common_pb2, worker_pb2
 
@@ -18,6 +20,7 @@ def describe_to_proto(info: WorkerInfo, load: WorkerLoad) -> worker_pb2.Describe
         numerics_id=info.numerics_id,
         costs=_grid_to_proto(info.costs),
         load=load_to_proto(load),
+        guard_budget_tokens=load.guard_budgets,
     )
 
 
@@ -35,6 +38,11 @@ def info_from_proto(message: worker_pb2.DescribeResponse) -> WorkerInfo:
         numerics_id=message.numerics_id,
         costs=_grid_from_proto(message.costs),
     )
+
+
+def reported_from_proto(message: worker_pb2.DescribeResponse) -> WorkerLoad:
+    """Convert what a worker says of its load, with what callers are not told."""
+    return replace(load_from_proto(message.load), guard_budgets=dict(message.guard_budget_tokens))
 
 
 def model_to_proto(model: ModelInfo) -> common_pb2.ModelInfo:

@@ -1,6 +1,7 @@
 """What the engine does around its rounds: limits, stops, pauses, disabled drafts, bad jobs."""
 
 import time
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -15,7 +16,9 @@ from specsched.engine.proposers.drawing import Drawing
 from specsched.engine.proposers.ngram import NgramProposer
 from specsched.engine.settings import EngineSettings
 from specsched.errors import DuplicateRequest, InvalidRequest, UnsupportedModel
-from specsched.records import Candidate, FinishReason, Plan, Sampling
+from specsched.policy.controller import AdaptiveController
+from specsched.policy.settings import PolicySettings
+from specsched.records import Candidate, CostGrid, FinishReason, Plan, Sampling
 from tests.helpers.tiny import Collected, always, engine_of, job, perturbed, run, tiny_network
 
 TARGET = tiny_network()
@@ -30,6 +33,16 @@ def test_stop_tokens_end_a_completion_but_not_before_min_tokens() -> None:
     held = run(engine_of(TARGET), [job([1, 2], max_tokens=30, stop_token_ids=(stop,), min_tokens=12)])["r"]
     assert stop not in held.tokens[:12]
     assert len(held.tokens) >= 12
+
+
+def test_a_worker_tells_what_each_tenant_may_still_lose() -> None:
+    guarded = AdaptiveController(PolicySettings(), CostGrid(0, (), ()), seed=0)
+    engine = engine_of(TARGET, controller=guarded)
+    run(engine, [replace(job([1, 2], max_tokens=30), tenant="acme")])
+    load = engine.load()
+    assert load.guard_budgets == guarded.credits
+    assert list(load.guard_budgets) == ["acme"]
+    assert load.guard_budget_tokens == load.guard_budgets["acme"] > 0
 
 
 def test_eos_can_be_ignored() -> None:

@@ -115,7 +115,7 @@ def test_never_slower_than_plain_decoding_by_more_than_the_guard_allows(seed, be
         adaptive.begin(each.request_id, plan(believed), sampled=False)
     for _ in range(60):
         play(adaptive, views, {"good": truth}, random)
-        assert adaptive.credit >= -1e-9  # the clock is the grid's own: no round goes beyond its prediction
+        assert adaptive.credits[""] >= -1e-9  # the clock is the grid's own: no round goes beyond its prediction
 
 
 @pytest.mark.parametrize("gone", ["a", "b"])
@@ -134,12 +134,12 @@ def test_other_settings_go_on_with_the_credit_and_the_costs_of_those_before():
     before.begin("a", plan(), sampled=False)
     for _ in range(40):
         play(before, [view()], {"good": 0.9}, random)
-    after = AdaptiveController(PolicySettings(guard_cap_tokens=before.credit - 1), grid(), 0)
+    after = AdaptiveController(PolicySettings(guard_cap_tokens=before.credits[""] - 1), grid(), 0)
     after.inherit(before)
-    assert after.credit == before.credit - 1
+    assert after.credits[""] == before.credits[""] - 1
     assert after.costs is before.costs
     after.inherit(PlannedController())
-    assert after.credit == before.credit - 1
+    assert after.credits[""] == before.credits[""] - 1
 
 
 def test_a_draft_that_was_disabled_in_a_round_is_not_taken_for_free():

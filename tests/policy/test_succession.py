@@ -111,18 +111,18 @@ def test_any_order_of_beginnings_and_ends_leaves_no_row_behind(steps):
 
 
 class Keeping(Noting):
-    """Keeps an account as well."""
+    """Keeps accounts as well."""
 
-    credit = 7.0
+    credits = {"acme": 7.0}  # noqa: RUF012 - nobody writes to it
     vetoes = 2
 
 
-def test_the_account_is_the_newest_s_and_vetoes_are_everybody_s():
+def test_the_accounts_are_the_newest_s_and_vetoes_are_everybody_s():
     succession = Succession(Keeping)
-    assert (succession.credit, succession.vetoes) == (7.0, 2)
+    assert (succession.credits, succession.vetoes) == ({"acme": 7.0}, 2)
     succession.begin("a", Plan(round_settings="x"), sampled=False)  # nobody follows the first any more
     succession.begin("b", Plan(round_settings="y"), sampled=False)
     assert succession.vetoes == 6
     succession.end("a")
     assert succession.vetoes == 6
-    assert (Succession(Noting).credit, Succession(Noting).vetoes) == (0.0, 0)
+    assert (Succession(Noting).credits, Succession(Noting).vetoes) == ({}, 0)

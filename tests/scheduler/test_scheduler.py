@@ -14,6 +14,7 @@ from specsched.records import (
     Chunk,
     Completion,
     FinishReason,
+    GuardBudget,
     Output,
     Plan,
     Request,
@@ -223,6 +224,14 @@ async def test_deciding_generates_nothing():
     decision = await scheduler_over(dispatcher).decide(ask())
     assert (decision.plan.draft_model, decision.plan.gamma) == ("draft", 2)
     assert dispatcher.jobs == []
+
+
+async def test_a_decision_says_whose_tokens_it_may_lose():
+    dispatcher = FakeDispatcher(says("x"))
+    dispatcher.budgets["acme"] = 1.5
+    scheduler = scheduler_over(dispatcher)
+    assert (await scheduler.decide(ask(tenant="acme"))).guard == GuardBudget("fake", "acme", 1.5)
+    assert (await scheduler.decide(ask(tenant="new"))).guard == GuardBudget("fake", "new", None)
 
 
 def test_plain_decoding_is_an_arm_by_name():

@@ -26,6 +26,7 @@ from specsched.records import (
     Decision,
     DraftCost,
     FinishReason,
+    GuardBudget,
     Job,
     ModelInfo,
     Output,
@@ -49,10 +50,16 @@ from specsched.v1 import common_pb2, scheduler_pb2
 from specsched.wire.answer import completion_to_proto, text_chunk_to_proto
 from specsched.wire.caller import answer_from_proto, decide_request_to_proto, decision_from_proto, request_to_proto
 from specsched.wire.job import chunk_from_proto, chunk_to_proto, finish_from_proto, job_from_proto, job_to_proto
-from specsched.wire.plan import decision_to_proto, plan_from_proto, plan_to_proto
+from specsched.wire.plan import budget_to_proto, decision_to_proto, plan_from_proto, plan_to_proto
 from specsched.wire.request import request_from_proto
 from specsched.wire.sampling import sampling_from_proto, sampling_to_proto
-from specsched.wire.worker import describe_to_proto, info_from_proto, load_from_proto, load_to_proto
+from specsched.wire.worker import (
+    describe_to_proto,
+    info_from_proto,
+    load_from_proto,
+    load_to_proto,
+    reported_from_proto,
+)
 
 M = TypeVar("M", bound=Message)
 
@@ -142,11 +149,13 @@ grids = st.builds(
 )
 workers = st.builds(WorkerInfo, text, models, tuples(models, 2), int32, int32, int32, int32, tuples(int32), text, grids)
 loads = st.builds(WorkerLoad, text, int32, int32, int64, int64, int64, number, int64)
+budgets = st.builds(GuardBudget, text, text, st.none() | number)
 probabilities = tuples(st.tuples(text, share)).map(
     lambda pairs: ClassProbabilities(tuple(name for name, _ in pairs), tuple(p for _, p in pairs))
 )
 some_probabilities = probabilities.filter(lambda pi: bool(pi.classes))
 decisions = st.builds(Decision, some_probabilities, plans, text)
+explained = st.builds(Decision, some_probabilities, plans, text, budgets)
 metrics = st.builds(
     SpeculationMetrics,
     num_spec_steps=count,
@@ -257,8 +266,19 @@ def test_a_workers_description_comes_back(info: WorkerInfo) -> None:
 @given(loads)
 def test_a_load_is_told_field_by_field(load: WorkerLoad) -> None:
     message = sent(load_to_proto(load))
-    assert {name: getattr(message, name) for name in load.__slots__} == dataclasses.asdict(load)
+    told = {name: value for name, value in dataclasses.asdict(load).items() if name != "guard_budgets"}
+    assert {name: getattr(message, name) for name in told} == told
     assert load_from_proto(message) == load
+
+
+@QUICK
+@given(workers, loads, st.dictionaries(text, number, max_size=3))
+def test_only_schedulers_are_told_of_each_tenants_budget(
+    info: WorkerInfo, load: WorkerLoad, budgets: dict[str, float]
+) -> None:
+    told = replace(load, guard_budgets=budgets)
+    assert reported_from_proto(sent(describe_to_proto(info, told))) == told
+    assert load_from_proto(sent(load_to_proto(told))) == load
 
 
 @QUICK
@@ -284,10 +304,13 @@ def test_a_request_to_decide_comes_back_without_output_and_priority(request: Req
 
 
 @QUICK
-@given(decisions)
-def test_a_decision_comes_back_with_its_whole_plan(decision: Decision) -> None:
+@given(explained)
+def test_a_decision_comes_back_with_its_whole_plan_and_whose_budget_it_is(decision: Decision) -> None:
+    assert decision.guard is not None
     message = scheduler_pb2.DecideResponse(
-        decision=decision_to_proto(decision), plan=plan_to_proto(decision.plan, scores=True)
+        decision=decision_to_proto(decision),
+        plan=plan_to_proto(decision.plan, scores=True),
+        guard=budget_to_proto(decision.guard),
     )
     assert decision_from_proto(sent(message)) == decision
     assert message.decision.prompt_class == decision.prompt_class
