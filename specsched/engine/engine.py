@@ -159,9 +159,11 @@ class Engine:
     def step(self) -> bool:
         """Let rows join, take in a stretch of their prompts, run one round. Returns whether there is more to do."""
         self._drafts.tend()
-        self._roster.join(self._open)
-        self._prefixes.fit(self._roster.kv_room_tokens)
-        self._prefill.step(list(self._roster.unread()), beside=bool(self._roster.ready()))
+        if self._roster.join(self._open):
+            self._prefixes.fit(self._roster.kv_room_tokens)
+        unread = list(self._roster.unread())
+        if unread:
+            self._prefill.step(unread, beside=bool(self._roster.ready()))
         rows = self._roster.ready()
         if rows:
             began = self._marks.now()
@@ -175,9 +177,9 @@ class Engine:
         outcome = self._rounds.play(rows, self._arms(rows))
         self._end_unsound(rows, outcome.sound)
         endings = [self._commit(*each) for each in zip(rows, outcome.verdicts, outcome.records, strict=True)]
-        played = sorted(zip(rows, endings, outcome.logits, strict=True), key=lambda each: each[1].finish is not None)
-        for row, ending, logits in played:  # after all commits: leaving moves KV; who ends is last: it looks back
-            self._deliver(row, ending, logits)
+        in_order = sorted(range(len(rows)), key=lambda i: endings[i].finish is not None)
+        for i in in_order:  # after all commits: leaving moves KV; who ends is last: it looks back
+            self._deliver(rows[i], endings[i], outcome.logits, i)
 
     def _end_unsound(self, rows: list[Row], sound: Sequence[bool]) -> None:
         """Give up rows whose logits are no numbers, and the engine with them.
@@ -217,10 +219,10 @@ class Engine:
         self._controller.observe(row.job.request_id, ending.record)
         return ending
 
-    def _deliver(self, row: Row, ending: Ending, logits: Tensor) -> None:
-        """Hand a round's tokens over, and end the row where it ends."""
+    def _deliver(self, row: Row, ending: Ending, logits: Tensor, place: int) -> None:
+        """Hand a round's tokens over, and end the row where it ends; its logits are at its place, [B, W, V]."""
         top = row.job.logprobs
-        logprobs = token_logprobs(logits, ending.tokens, top) if top is not None else ()
+        logprobs = token_logprobs(logits[place], ending.tokens, top) if top is not None else ()
         finish = ending.finish or self._out_of_time(row)
         chunk = Chunk(tuple(ending.tokens), logprobs, ending.record, finish, ending.matched_token_id, row.cached_tokens)
         if finish is not None or not row.learnt:  # after its first round: others may wait for the same head

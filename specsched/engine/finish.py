@@ -18,12 +18,21 @@ class Ending:
 
 def cut(row: Row, tokens: list[int], record: RoundRecord) -> Ending:
     """Cut a round at the first stop token (which stays) or at max_tokens, tokens and record alike."""
-    for count, token in enumerate(tokens[: row.remaining], start=1):
-        if token in row.stop_ids and row.position + count > row.job.min_tokens:
-            return Ending(tokens[:count], _trimmed(record, tokens, count), FinishReason.STOP, token)
-    count = min(len(tokens), row.remaining)
-    finish = FinishReason.LENGTH if count == row.remaining else None
-    return Ending(tokens[:count], _trimmed(record, tokens, count), finish)
+    remaining = row.remaining
+    kept = tokens[:remaining]
+    stop = _stop_in(row, kept)
+    if stop:
+        return Ending(kept[:stop], _trimmed(record, tokens, stop), FinishReason.STOP, kept[stop - 1])
+    finish = FinishReason.LENGTH if len(kept) == remaining else None
+    return Ending(kept, _trimmed(record, tokens, len(kept)), finish)
+
+
+def _stop_in(row: Row, tokens: list[int]) -> int:
+    """Tokens up to the first that may end the row, that one included; 0 where none may."""
+    if row.stop_ids.isdisjoint(tokens):
+        return 0
+    too_early = row.job.min_tokens - row.position
+    return next((n for n, token in enumerate(tokens, start=1) if n > too_early and token in row.stop_ids), 0)
 
 
 def _trimmed(record: RoundRecord, tokens: list[int], kept: int) -> RoundRecord:

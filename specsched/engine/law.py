@@ -109,7 +109,8 @@ def shape_logits(logits: Tensor, spans: Sequence[Span]) -> Tensor:
     if any(span.history.edits for span in spans):
         parts = logits.split([span.count for span in spans])
         logits = torch.cat([_edited(part, span) for part, span in zip(parts, spans, strict=True)])
-    return _truncate(_temper(logits, spans), spans)
+    tempered = _temper(logits, spans)
+    return _truncate(tempered, spans) if any(map(_truncates, spans)) else tempered
 
 
 def _edited(logits: Tensor, span: Span) -> Tensor:
@@ -117,14 +118,20 @@ def _edited(logits: Tensor, span: Span) -> Tensor:
 
 
 def _temper(logits: Tensor, spans: Sequence[Span]) -> Tensor:
-    temperatures = [span.sampling.temperature or 1.0 for span in spans for _ in range(span.count)]
-    if all(t == 1.0 for t in temperatures):
+    if all(span.sampling.temperature in {0.0, 1.0} for span in spans):
         return logits
+    temperatures = [span.sampling.temperature or 1.0 for span in spans for _ in range(span.count)]
     return logits / to_device(temperatures, logits.device)[:, None]
 
 
+def _truncates(span: Span) -> bool:
+    """Whether something is cut off. A greedy row's arg max survives all three: nothing to do."""
+    sampling = span.sampling
+    return not sampling.greedy and (sampling.min_p > 0.0 or sampling.top_k > 0 or sampling.top_p < 1.0)
+
+
 def _truncate(logits: Tensor, spans: Sequence[Span]) -> Tensor:
-    """min_p, top_k, top_p, for those that sample. A greedy row's arg max survives all three: nothing to do."""
+    """min_p, top_k, top_p, for those that sample."""
     sampling = [span.sampling for span in spans for _ in range(span.count)]
     vocab = logits.shape[-1]
     min_p = [0.0 if s.greedy else s.min_p for s in sampling]

@@ -14,7 +14,7 @@ from specsched.engine.transfer import to_host
 def best_tokens(logits: Tensor) -> Tensor:
     """Return the token of the best logit, the first of equal ones, without waiting for a device, [..., V] → [...]."""
     if logits.device.type == "cpu":
-        return torch.from_numpy(logits.numpy().argmax(-1))
+        return torch.from_numpy(np.asarray(logits.numpy().argmax(-1)))
     return logits.argmax(-1)
 
 

@@ -35,16 +35,18 @@ class Roster:
     def __contains__(self, request_id: str) -> bool:
         return request_id in self.rows or request_id in self.waiting
 
-    def join(self, open_row: Callable[[Waiting], Row]) -> None:
-        """Let jobs become rows, first come first served, while rows and KV tokens last.
+    def join(self, open_row: Callable[[Waiting], Row]) -> bool:
+        """Let jobs become rows, first come first served, while rows and KV tokens last; returns whether any did.
 
         A job that does not fit is overtaken by some that do, and then waits no longer for the room to come.
         """
+        before = len(self.rows)
         while (chosen := self._next_to_join()) is not None:
-            for before in self._waiting_before(chosen):
-                before.overtaken += 1
+            for overtaken in self._waiting_before(chosen):
+                overtaken.overtaken += 1
             del self.waiting[chosen.job.request_id]
             self.rows[chosen.job.request_id] = open_row(chosen)
+        return len(self.rows) > before
 
     def unread(self) -> Iterator[Row]:
         """Rows whose prompt the target has not taken in yet, oldest first."""

@@ -1,13 +1,18 @@
 """One running request, as the engine sees it."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 
 from specsched.engine.base import Deliver
-from specsched.engine.draw import Spot
+from specsched.engine.draw import Gumbel, Spot
 from specsched.engine.kv import KVRow
 from specsched.engine.law import History, Span
+from specsched.engine.noise import gumbel
 from specsched.policy.base import RowView
 from specsched.records import Job
+
+_KEPT_POSITIONS = 32
+"""Positions whose noise is kept: those of a round."""
 
 
 @dataclass(eq=False, slots=True)
@@ -30,9 +35,13 @@ class Row:
     learnt: bool = False
     """Whether others may begin with what this row has read."""
 
+    gumbel: Gumbel = field(init=False)
+    """Its noise. Target and draft ask of the same positions, and the next round of those that were rejected."""
+
     def __post_init__(self) -> None:
         """Begin with what a resumed request brings along."""
         self.tokens = [*self.job.prompt_ids, *self.job.generated_ids]
+        self.gumbel = lru_cache(_KEPT_POSITIONS)(partial(gumbel, self.job.noise_seed))
 
     @property
     def position(self) -> int:
@@ -61,7 +70,7 @@ class Row:
 
     def spot(self, ahead: int) -> Spot:
         """Name the position that comes `ahead` tokens after the completion."""
-        return Spot(self.job, self.position + ahead)
+        return Spot(self.job.sampling.greedy, self.gumbel, self.position + ahead)
 
     def span(self, drafted: list[int], count: int) -> Span:
         """Describe `count` consecutive positions, the last one after all of `drafted`."""

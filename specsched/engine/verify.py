@@ -94,56 +94,71 @@ def _shaped(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> Ten
 
 def _reject(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:
     """Speculative sampling (Leviathan et al. 2023, arXiv 2211.17192, Algorithm 1)."""
-    p = _shaped(logits, rows, drafts).softmax(-1, dtype=torch.float32)  # [N, V]
-    q = _draft_laws(p, drafts)  # [N, V], 0 at the bonus positions
-    firsts = [0, *accumulate(len(draft.tokens) + 1 for draft in drafts)][:-1]
-    accepted = _accepted(p, q, rows, drafts, firsts)
-    ends = torch.tensor([first + n for first, n in zip(firsts, accepted, strict=True)], device=p.device)
+    p = _target_laws(logits, rows, drafts)  # [Σγ_i + B, V]: at the drafted positions, then the bonus ones
+    q = _draft_laws(p, drafts)  # [Σγ_i, V]
+    accepted = _accepted(p, q, rows, drafts)
+    begins = accumulate((len(draft.tokens) for draft in drafts), initial=0)
+    cases = [*zip(begins, accepted, drafts, strict=False)]
+    last = p[[begin + n if n < len(draft.tokens) else len(q) + i for i, (begin, n, draft) in enumerate(cases)]]
+    rejected = [i for i, (_, n, draft) in enumerate(cases) if n < len(draft.tokens)]
+    if rejected:
+        last[rejected] = residual(last[rejected], q[[cases[i][0] + accepted[i] for i in rejected]])
     units = [
         uniform(row.job.noise_seed, row.position + n, Purpose.TARGET) for row, n in zip(rows, accepted, strict=True)
     ]
-    last = draw(residual(p[ends], q[ends]), units)
-    overlaps = torch.minimum(p, q).sum(-1).tolist()
+    overlaps = torch.minimum(p[: len(q)], q).sum(-1).tolist()
     return [
-        Verdict([*draft.tokens[:n], token], n, tuple(overlaps[first : first + min(n + 1, len(draft.tokens))]))
-        for draft, first, n, token in zip(drafts, firsts, accepted, last, strict=True)
+        Verdict([*draft.tokens[:n], token], n, tuple(overlaps[begin : begin + min(n + 1, len(draft.tokens))]))
+        for token, (begin, n, draft) in zip(draw(last, units), cases, strict=True)
     ]
+
+
+def _target_laws(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> Tensor:
+    """Pack and shape the rows' laws: at what is drafted, as the drafts' own lie, and where a bonus token would come."""
+    gammas = [len(draft.tokens) for draft in drafts]
+    of_drafted = [i for i, gamma in enumerate(gammas) if gamma]
+    spans = [rows[i].span(drafts[i].tokens[:-1], gammas[i]) for i in of_drafted]
+    spans += [row.span(draft.tokens, 1) for row, draft in zip(rows, drafts, strict=True)]
+    parts = [logits[i, : gammas[i]] for i in of_drafted]
+    parts += [of_row[gamma : gamma + 1] for of_row, gamma in zip(logits, gammas, strict=True)]
+    return shape_logits(torch.cat(parts), spans).softmax(-1, dtype=torch.float32)
 
 
 def _draft_laws(p: Tensor, drafts: Sequence[Draft]) -> Tensor:
     """Pack the laws that the drafts were drawn from, one-hot where a token was certain."""
-    q = torch.zeros_like(p)
-    first = 0
-    for draft in drafts:
-        gamma = len(draft.tokens)
-        if draft.law is not None:
-            q[first : first + gamma] = draft.law
-        elif gamma:
-            q[range(first, first + gamma), draft.tokens] = 1.0
-        first += gamma + 1
-    return q
+    laws = [_one_hot(p, draft.tokens) if draft.law is None else draft.law for draft in drafts if draft.tokens]
+    return torch.cat(laws) if laws else p[:0]
 
 
-def _accepted(p: Tensor, q: Tensor, rows: Sequence[Row], drafts: Sequence[Draft], firsts: Sequence[int]) -> list[int]:
+def _one_hot(p: Tensor, tokens: Sequence[int]) -> Tensor:
+    law = p.new_zeros(len(tokens), p.shape[1])
+    law[range(len(tokens)), tokens] = 1.0
+    return law
+
+
+def _accepted(p: Tensor, q: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[int]:
     """Count each row's accepted tokens: x stands with probability min(1, p(x)/q(x)), up to the first that does not."""
-    where = [first + j for first, draft in zip(firsts, drafts, strict=True) for j in range(len(draft.tokens))]
     tokens = [token for draft in drafts for token in draft.tokens]
-    chances = iter(zip(p[where, tokens].tolist(), q[where, tokens].tolist(), strict=True))
-    counts = []
-    for row, draft in zip(rows, drafts, strict=True):
-        seed, position = row.job.noise_seed, row.position
-        stands = [
-            uniform(seed, position + j, Purpose.ACCEPT) * q_x < p_x
-            for j, (p_x, q_x) in enumerate(next(chances) for _ in draft.tokens)
-        ]
-        counts.append(next((j for j, stand in enumerate(stands) if not stand), len(stands)))
-    return counts
+    if not tokens:
+        return [0] * len(rows)
+    index = torch.tensor(tokens, device=p.device)[:, None]
+    chances = zip(p[: len(q)].gather(1, index)[:, 0].tolist(), q.gather(1, index)[:, 0].tolist(), strict=True)
+    return [_standing(row, [*islice(chances, len(draft.tokens))]) for row, draft in zip(rows, drafts, strict=True)]
+
+
+def _standing(row: Row, chances: Sequence[tuple[float, float]]) -> int:
+    seed, position = row.job.noise_seed, row.position
+    for j, (p_x, q_x) in enumerate(chances):
+        stands = uniform(seed, position + j, Purpose.ACCEPT) * q_x < p_x
+        if not stands:
+            return j
+    return len(chances)
 
 
 def residual(p: Tensor, q: Tensor) -> Tensor:
     """Return norm((p − q)₊) up to its factor, [N, V].
 
-    q = 0 at a bonus position, which leaves p. Where p and q agree nothing but rounding is left: p itself then.
+    Where p and q agree nothing but rounding is left: p itself then.
     """
     rest = (p - q).clamp_(min=0.0)
     return torch.where(rest.sum(-1, keepdim=True) > _NO_MASS, rest, p)

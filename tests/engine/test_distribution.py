@@ -140,8 +140,7 @@ class RawLaw(Drawing):
 
     def _draw(self, logits) -> Tensor:
         shaped = super()._draw(logits)
-        for laws, raw in zip(self._laws, logits, strict=True):
-            laws[-1] = raw.softmax(-1)
+        self._laws[-1] = logits.softmax(-1)
         return shaped
 
 
@@ -150,8 +149,8 @@ class GreedyDraft(Drawing):
 
     def _draw(self, logits) -> Tensor:
         shaped = super()._draw(logits)
-        for tokens, laws in zip(self._tokens, self._laws, strict=True):
-            tokens[-1] = int(laws[-1].argmax())
+        for tokens, law in zip(self._tokens, self._laws[-1], strict=True):
+            tokens[-1] = int(law.argmax())
         return shaped
 
 

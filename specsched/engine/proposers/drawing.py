@@ -36,7 +36,10 @@ class Drawing:
         self._plain = all(row.plain for row in rows)
         self._columns: list[Tensor] = []
         self._tokens: list[list[int]] = [[] for _ in rows]
-        self._laws: list[list[Tensor]] = [[] for _ in rows]
+        self._coupled = [i for i, row in enumerate(rows) if row.job.sampling.coupled]
+        self._sampled = [i for i, row in enumerate(rows) if not row.job.sampling.coupled]
+        self._laws: list[Tensor] = []
+        """Of the sampled rows, [S, V] a draw."""
 
     @property
     def goes_on(self) -> bool:
@@ -60,10 +63,11 @@ class Drawing:
         if self._plain:
             lines = torch.stack(self._columns, 1).tolist()
             return [Draft(line[:gamma]) for line, gamma in zip(lines, self._gammas, strict=True)]
-        return [
-            Draft(tokens[:gamma], torch.stack(laws[:gamma]) if laws else None)
-            for tokens, laws, gamma in zip(self._tokens, self._laws, self._gammas, strict=True)
-        ]
+        drafts = [Draft(tokens[:gamma]) for tokens, gamma in zip(self._tokens, self._gammas, strict=True)]
+        if self._sampled:
+            for i, law in zip(self._sampled, torch.stack(self._laws, 1), strict=True):  # [S, γ, V]
+                drafts[i] = Draft(drafts[i].tokens, law[: self._gammas[i]])
+        return drafts
 
     def _consider(self, shaped: Tensor, ids: Tensor) -> None:
         """Stop rows whose tokens so far are too unlikely to stand: known before the next one is drawn."""
@@ -76,19 +80,18 @@ class Drawing:
 
     def _draw(self, logits: Tensor) -> Tensor:
         """Draw a token of every row; returns the logits of the laws."""
-        rows, tokens = self._rows, self._tokens
+        rows, tokens, sampled, coupled = self._rows, self._tokens, self._sampled, self._coupled
         shaped = shape_logits(logits, [row.span(drawn, 1) for row, drawn in zip(rows, tokens, strict=True)])
-        spots = [row.spot(len(drawn)) for row, drawn in zip(rows, tokens, strict=True)]
-        coupled = [i for i, spot in enumerate(spots) if spot.job.sampling.coupled]
-        sampled = [i for i, spot in enumerate(spots) if not spot.job.sampling.coupled]
+        ahead = self._drawn - 1
         if coupled:
             of_coupled = shaped[coupled] if sampled else shaped  # indexing copies
-            for i, token in zip(coupled, coupled_choices(of_coupled, [spots[i] for i in coupled]), strict=True):
+            choices = coupled_choices(of_coupled, [rows[i].spot(ahead) for i in coupled])
+            for i, token in zip(coupled, choices, strict=True):
                 tokens[i].append(token)
         if sampled:
-            law = shaped[sampled].softmax(-1, dtype=torch.float32)
-            units = [uniform(spots[i].job.noise_seed, spots[i].position, Purpose.DRAFT) for i in sampled]
-            for i, token, of_row in zip(sampled, draw(law, units), law, strict=True):
+            law = (shaped[sampled] if coupled else shaped).softmax(-1, dtype=torch.float32)
+            units = [uniform(rows[i].job.noise_seed, rows[i].position + ahead, Purpose.DRAFT) for i in sampled]
+            for i, token in zip(sampled, draw(law, units), strict=True):
                 tokens[i].append(token)
-                self._laws[i].append(of_row)
+            self._laws.append(law)
         return shaped
