@@ -14,6 +14,7 @@ from specsched.policy.memory import Cell
 from specsched.policy.outcomes import outcomes
 from specsched.policy.quota import Quota
 from specsched.policy.settings import PolicySettings
+from specsched.policy.witness import Witness
 from specsched.records import ClassProbabilities, Counterfactual, RoundRecord
 
 _LEAST_VARIANCE = 1e-9
@@ -50,7 +51,7 @@ class HazardTable:
         self._unrest: dict[tuple[Regime, int], Unrest] = {}
         self._alarms = 0
         self._quota = Quota(settings)
-        self._live: OrderedDict[tuple[str, str, Regime], Contribution] = OrderedDict()
+        self._live: OrderedDict[tuple[str, Regime], Witness] = OrderedDict()
 
     def beliefs(self, regime: Regime, drafts: tuple[str, ...], probabilities: ClassProbabilities) -> Beliefs:
         """Return the beliefs on every draft's hazards for a prompt of uncertain class.
@@ -78,13 +79,15 @@ class HazardTable:
         accepted, rejected = outcomes(record, self._settings.max_gamma)
         if not any(accepted) and not any(rejected):
             return
-        weights = self._weights(probabilities)
-        row, evidence, k = self._row(record.draft_model), self._of(regime), int(weights.argmax())
-        contribution = self._contribution(regime, record.draft_model, request_id, probabilities)
+        witness = self._witness(regime, request_id, probabilities)
+        row, evidence, k = self._row(record.draft_model), self._of(regime), int(witness.prior.argmax())
+        contribution = self._contribution(witness, regime, record.draft_model, probabilities)
         change, full = self._quota.within(tenant, (regime, row, k), contribution.observe(accepted, rejected))
         if not full:
-            evidence.age(weights)
-        evidence.add(row, weights, change)
+            evidence.age(witness.weights)
+        evidence.add(row, witness.weights, change)
+        if contribution.rounds % _TELLING_ROUNDS == 0 and not full:
+            self._credit(evidence, witness)
         if contribution.rounds == _TELLING_ROUNDS and not full:
             self._watch(regime, row, k, contribution)
 
@@ -96,19 +99,26 @@ class HazardTable:
         So nothing is counted twice, however often an outcome is reported. A request that plays the draft afterwards
         adds to what it said.
         """
-        known = (request_id, outcome.draft_model, regime) in self._live
+        witness, row = self._witness(regime, request_id, probabilities), self._row(outcome.draft_model)
+        known, evidence = row in witness.contributions, self._of(regime)
         if not outcome.rounds or known or len(outcome.accepted) != self._settings.max_gamma:
             return  # another depth: it was begun under other settings
-        weights, row = self._weights(probabilities), self._row(outcome.draft_model)
-        contribution = self._contribution(regime, outcome.draft_model, request_id, probabilities)
+        contribution = self._contribution(witness, regime, outcome.draft_model, probabilities)
         change = contribution.observe(outcome.accepted, outcome.rejected, outcome.rounds)
-        self._of(regime).add(row, weights, change)
-        self._watch(regime, row, int(weights.argmax()), contribution)
+        evidence.add(row, witness.weights, change)
+        self._credit(evidence, witness)
+        self._watch(regime, row, int(witness.prior.argmax()), contribution)
 
     @property
     def alarms(self) -> int:
         """Changes that were noticed."""
         return self._alarms
+
+    def _credit(self, evidence: Evidence, witness: Witness) -> None:
+        """Move what a request said to the classes that it speaks like."""
+        change = witness.reconsider(evidence.levels, evidence.doubts, evidence.leaning, self._settings)
+        for row, contribution in witness.contributions.items():
+            evidence.add(row, change, contribution.given)
 
     def _watch(self, regime: Regime, row: int, k: int, contribution: Contribution) -> None:
         """Compare a request with what was believed of it; on an alarm most of that belief goes."""
@@ -162,25 +172,31 @@ class HazardTable:
         a = mean * strength
         return Beliefs(drafts, a, strength - a)
 
-    def _contribution(
-        self, regime: Regime, draft: str, request_id: str, probabilities: ClassProbabilities
-    ) -> Contribution:
-        """What the request said of the draft so far; without an id nothing is known to belong to it."""
-        if not request_id:
-            return self._fresh(regime, draft, probabilities)
-        key = (request_id, draft, regime)
-        found = self._live.get(key)
+    def _witness(self, regime: Regime, request_id: str, probabilities: ClassProbabilities) -> Witness:
+        """What the request said so far; without an id nothing is known to belong to it."""
+        key = (request_id, regime)
+        found = self._live.get(key) if request_id else None
         if found is None:
-            found = self._live[key] = self._fresh(regime, draft, probabilities)
-            if len(self._live) > _LIVE_REQUESTS:
-                self._live.popitem(last=False)
-        self._live.move_to_end(key)
+            found = Witness(self._weights(probabilities))
+        if request_id:
+            self._live[key] = found
+            self._live.move_to_end(key)
+        if len(self._live) > _LIVE_REQUESTS:
+            self._live.popitem(last=False)
         return found
 
-    def _fresh(self, regime: Regime, draft: str, probabilities: ClassProbabilities) -> Contribution:
-        first, *others = self.beliefs(regime, (draft,), probabilities).of(draft)
-        doubt = 1 / ((first.a + first.b + 1) * first.mean * (1 - first.mean))
-        return Contribution([first.mean, *(hazard.mean for hazard in others)], doubt, self._settings)
+    def _contribution(
+        self, witness: Witness, regime: Regime, draft: str, probabilities: ClassProbabilities
+    ) -> Contribution:
+        """What a request said of one draft so far."""
+        row = self._row(draft)
+        found = witness.contributions.get(row)
+        if found is None:
+            first, *others = self.beliefs(regime, (draft,), probabilities).of(draft)
+            doubt = 1 / ((first.a + first.b + 1) * first.mean * (1 - first.mean))
+            found = Contribution([first.mean, *(hazard.mean for hazard in others)], doubt, self._settings)
+            witness.contributions[row] = found
+        return found
 
     def _row(self, draft: str) -> int:
         return self._rows.setdefault(draft, len(self._rows))

@@ -68,6 +68,13 @@ class Contribution:
         told, information = self._told()
         return told / math.sqrt(information + information * information * self._variance + EDGE)
 
+    @property
+    def moved(self) -> tuple[float, float]:
+        """How far its level lies from what was believed, in logits, by its outcomes alone, and the variance of that."""
+        told, information = self._told()
+        information = max(information, EDGE)
+        return told / information, 1 / information
+
     def _told(self) -> tuple[float, float]:
         """Σ(y − m) and Σ m(1 − m) over its outcomes."""
         told = information = 0.0

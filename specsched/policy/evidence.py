@@ -69,6 +69,10 @@ class Evidence:
         """Where classes lie beside their draft's profile, in logits, [D, K]."""
         self.open: Array = np.zeros((0, classes))
         """Share of a draft's level in a class that its own evidence there leaves open, [D, K]."""
+        self.doubts: Array = np.zeros((0, classes))
+        """How sure these levels are, variances in logits², [D, K]."""
+        self.leaning: Array = np.zeros(classes)
+        """What the classifier's word counts for beyond its probability, by the class that it names, in logits, [K]."""
         self.ease_doubt: Array = np.zeros(classes)
         """Variance of how easy a class is for all drafts, in logits², [K]."""
         self.means: Array = np.zeros((classes, 0))
@@ -162,17 +166,17 @@ class Evidence:
 
         Each part is as sure as its evidence, and what is particular about a position wins where it was seen often.
         """
-        doubt = self._level()
+        self._level()
         odds = np.exp(self.profiles[:, None] + self.levels[:, :, None])  # [D, K, J]
         means = (self.counts[0] + _CELL_STRENGTH * odds / (1 + odds)) / (self.counts.sum(0) + _CELL_STRENGTH)
         means = np.minimum(np.maximum(means, EDGE), 1 - EDGE)
-        squares = doubt[:, :, None] * (means * (1 - means)) ** 2 + means * means
+        squares = self.doubts[:, :, None] * (means * (1 - means)) ** 2 + means * means
         classes = means.shape[1]
         self.means = np.ascontiguousarray(means.swapaxes(0, 1)).reshape(classes, -1)
         self.squares = np.ascontiguousarray(squares.swapaxes(0, 1)).reshape(classes, -1)
 
-    def _level(self) -> Array:
-        """Find where classes lie beside their draft's profile; returns the doubt about it, in logits², [D, K]."""
+    def _level(self) -> None:
+        """Find where classes lie beside their draft's profile, and how sure that is."""
         spread = self.spread[:, None]
         self.open = own = 1 / (1 + self.information * spread)
         self.ease_doubt = 1 / ((self.information * own).sum(0) + 1 / _EASE_VARIANCE)  # [K]
@@ -180,7 +184,7 @@ class Evidence:
         rest = spread * own  # variance of what is particular
         level = ease + rest * (self.surprise - self.information * ease)
         self.levels = np.minimum(np.maximum(level, -_FARTHEST), _FARTHEST)
-        return np.asarray(rest + own * own * (self.ease_doubt + self.doubt[:, None]))
+        self.doubts = rest + own * own * (self.ease_doubt + self.doubt[:, None])
 
     def _profile(self, accepted: Array, seen: Array) -> Array:
         """Hazards over all classes, [d, J], in logits: each position's own counts upon the draft's level."""
