@@ -15,9 +15,8 @@ from specsched.engine.verify import verify
 from specsched.records import Chunk, Job
 
 PARTS: Mapping[str, Sequence[Callable[..., object]]] = {
-    "draft: take in what was committed": (LanguageModel.catch_up,),
-    "draft: further steps": (LanguageModel.step,),
-    "draft: draw": (Drawing.next, Drawing.drafts),
+    "draft: forward": (LanguageModel.catch_up, LanguageModel.step, LanguageModel.follow),
+    "draft: draw": (Drawing.next, Drawing.drafts, Drawing.take),
     "target: forward": (score,),
     "accept": (verify,),
     "look for what is no number": (sound_rows,),

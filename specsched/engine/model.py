@@ -7,6 +7,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from specsched.engine.decoders import WAYS, Way, choose_decoder
+from specsched.engine.fused.decoder import FusedDecoder
 from specsched.engine.int8 import packed_parameters
 from specsched.engine.kv import KVRow, RaggedKV, Window
 from specsched.engine.kv.rectangles import RectangularKV
@@ -107,12 +108,7 @@ class LanguageModel:
         Returns:
             Logits after each row's last token, [B, vocab_size].
         """
-        done = [max(0, (len(row) - 1) // CATCH_UP_TOKENS * CATCH_UP_TOKENS) for row in tokens]
-        for kv_row, row, upto in zip(rows, tokens, done, strict=True):
-            for start in range(0, upto, CATCH_UP_TOKENS):
-                self.forward([kv_row], [row[start : start + CATCH_UP_TOKENS]], keep_last=True)
-                kv_row.length += CATCH_UP_TOKENS
-        rest = [row[upto:] for row, upto in zip(tokens, done, strict=True)]
+        rest = self._take_in(rows, tokens)
         even = len({len(row) for row in rest}) == 1  # then the last column is every row's last token
         logits = self.forward(rows, rest, keep_last=even)  # [B, 1 or q, V]
         for kv_row, row in zip(rows, rest, strict=True):
@@ -121,6 +117,34 @@ class LanguageModel:
             return logits[:, -1]
         last = to_device([len(row) - 1 for row in rest], self.device)
         return logits[torch.arange(len(rest), device=self.device), last]
+
+    @property
+    def follows(self) -> bool:
+        """Whether it can `follow`."""
+        return isinstance(self._decode, FusedDecoder)
+
+    def follow(self, rows: Sequence[KVRow], tokens: Sequence[Sequence[int]], steps: int) -> list[list[int]]:
+        """Catch up (arguments as there), then name each row's next tokens, always the likeliest, in one call.
+
+        Returns:
+            [B][steps]; the caller lengthens the rows by as many as it takes.
+        """
+        assert isinstance(self._decode, FusedDecoder), "a forward that cannot go on by itself"
+        rest = self._take_in(rows, tokens)
+        window = self.kv.prepare(rows, max(map(len, rest)) + steps - 1, self.device)
+        named = self._decode.follow(rest, window, steps, self.vocab_size)
+        for kv_row, row in zip(rows, rest, strict=True):
+            kv_row.length += len(row)
+        return named
+
+    def _take_in(self, rows: Sequence[KVRow], tokens: Sequence[Sequence[int]]) -> list[Sequence[int]]:
+        """Run all but the last stretch of each row, and return these."""
+        done = [max(0, (len(row) - 1) // CATCH_UP_TOKENS * CATCH_UP_TOKENS) for row in tokens]
+        for kv_row, row, upto in zip(rows, tokens, done, strict=True):
+            for start in range(0, upto, CATCH_UP_TOKENS):
+                self.forward([kv_row], [row[start : start + CATCH_UP_TOKENS]], keep_last=True)
+                kv_row.length += CATCH_UP_TOKENS
+        return [row[upto:] for row, upto in zip(tokens, done, strict=True)]
 
 
 def _fit(logits: Tensor, vocab_size: int) -> Tensor:

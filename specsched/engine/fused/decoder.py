@@ -1,5 +1,6 @@
 """The kernel as the engine's decoder: for the Llama family on an x86 CPU, where numba is installed."""
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -45,24 +46,49 @@ class FusedDecoder:
     def __call__(self, ids: Tensor, window: Window, *, keep_last: bool) -> Tensor:
         """Return logits [B, q or 1, V] of tokens [B, q] that go where the window says."""
         rows, count = ids.shape
+        logits = torch.empty(rows, 1 if keep_last else count, self._weights.vocab_room)
+        self._run(ids.numpy().reshape(-1), window, [count] * rows, logits, np.empty((rows, 0), np.int64), 0)
+        return logits[..., : self._vocab_size]
+
+    def follow(self, tokens: Sequence[Sequence[int]], window: Window, steps: int, vocab_size: int) -> list[list[int]]:
+        """Run new tokens of each row and name its next ones, always the likeliest.
+
+        Args:
+            tokens: Of B rows, at least one each, starting where the window says.
+            window: As wide as the longest row and `steps` - 1 more.
+            steps: How many to name.
+            vocab_size: To choose from.
+
+        Returns:
+            [B][steps]
+        """
+        ids = np.array([token for row in tokens for token in row])
+        logits = torch.empty(len(tokens), 1, self._weights.vocab_room)
+        named = np.empty((len(tokens), steps), np.int64)
+        self._run(ids, window, [len(row) for row in tokens], logits, named, min(vocab_size, self._vocab_size))
+        return named.tolist()
+
+    def _run(
+        self, ids: Any, window: Window, counts: Sequence[int], logits: Tensor, named: Any, vocab_size: int
+    ) -> None:
         if window.end * self._width > self._turns.size:
             self._turns = self._turned(max(256, 2 * window.end))
         weights = self._weights
-        logits = torch.empty(rows, 1 if keep_last else count, weights.vocab_room)
-        batch = np.array((window.rows, window.starts, (count,) * rows))
+        batch = np.array((window.rows, window.starts, counts))
         self._kernel(
             weights.shape,
             weights.norms,
             weights.linears,
             self._turns,
-            ids.numpy().reshape(-1),
+            ids,
             batch,
             self._kv.addresses,
             self._kv.capacity[1],
-            keep_last,
+            logits.shape[1] == 1,
             logits.numpy().reshape(-1),
+            vocab_size,
+            named,
         )
-        return logits[..., : self._vocab_size]
 
     def _turned(self, positions: int) -> Any:
         """Cosines, then sines, of so many positions, from the model's own embedding of them."""

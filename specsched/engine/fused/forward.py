@@ -1,4 +1,4 @@
-"""The network: embedding, layers, head."""
+"""The network: embedding, layers, head; and going on by itself."""
 
 from typing import Any
 
@@ -161,3 +161,47 @@ def forward(
                 wanted += 1
     head = linears[of.layers * LINEARS]
     multiply(head, normed, logits.size // head.outputs, logits)
+
+
+@compiled
+def follow(
+    shape: Any,
+    norms: Any,
+    linears: Any,
+    turns: Any,
+    ids: Any,
+    batch: Any,
+    store_at: Any,
+    capacity: int,
+    last: bool,
+    logits: Any,
+    vocab: int,
+    named: Any,
+) -> None:
+    """Run new tokens of some rows, then name each row's next ones: the likeliest, one after the other.
+
+    Args as of `forward`, and:
+        vocab: Tokens to choose from.
+        named: [B, steps] int64, written; `last` where there are steps. The batch goes along.
+    """
+    rows, steps = named.shape
+    new = ids
+    for step in range(max(1, steps)):
+        forward(shape, norms, linears, turns, new, batch, store_at, capacity, last, logits)
+        if step == steps:
+            return
+        new = np.empty(rows, np.int64)
+        for row in range(rows):
+            new[row] = named[row, step] = likeliest(logits, row * (logits.size // rows), vocab)
+            batch[1, row] += batch[2, row]
+            batch[2, row] = 1
+
+
+@compiled
+def likeliest(logits: Any, at: int, count: int) -> int:
+    """Return which of `count` logits is best, the first of equal ones."""
+    best = 0
+    for i in range(count):
+        if logits[at + i] > logits[at + best]:
+            best = i
+    return best

@@ -16,7 +16,7 @@ import numba
 import structlog
 from numba import types
 
-from specsched.engine.fused.forward import NORMS, SHAPE, forward
+from specsched.engine.fused.forward import NORMS, SHAPE, follow
 from specsched.engine.fused.product import LINEAR
 
 log = structlog.get_logger()
@@ -34,17 +34,19 @@ _SIGNATURE = types.void(
     types.int64,
     types.boolean,
     _FLOATS,
+    types.int64,
+    types.int64[:, ::1],
 )
 
 
 @cache
 def kernel() -> Kernel:
-    """Return `forward`, ready to run."""
+    """Return `follow`, ready to run."""
     folder = _folder()
     before, started = numba.config.CACHE_DIR, time.monotonic()
     try:
         numba.config.CACHE_DIR = str(folder or "")
-        ready: Any = numba.njit(_SIGNATURE, error_model="numpy", nogil=True, cache=folder is not None)(_python(forward))
+        ready: Any = numba.njit(_SIGNATURE, error_model="numpy", nogil=True, cache=folder is not None)(_python(follow))
     finally:
         numba.config.CACHE_DIR = before
     hits = folder is not None and bool(ready.stats.cache_hits)

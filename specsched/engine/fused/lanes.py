@@ -136,14 +136,20 @@ def fma(_typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 @instruction
 def larger(_typing: Any, a: Any, b: Any) -> Any:
-    """The larger of each pair; what is no number stays none."""
+    """Return the larger of each pair; what is no number stays none."""
     return LANES_TYPE(a, b), lambda _c, builder, _s, args: call(builder, "llvm.maximum.v16f32", *args)
 
 
 @instruction
-def magnitude(_typing: Any, a: Any) -> Any:
-    """|a|."""
-    return LANES_TYPE(a), lambda _c, builder, _s, args: call(builder, "llvm.fabs.v16f32", *args)
+def larger_magnitude(_typing: Any, a: Any, b: Any) -> Any:
+    """Return the larger of a ≥ 0 and |b|, by their bits: they are ordered like the numbers, NaN above all."""
+
+    def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        left, right = (builder.bitcast(arg, INTS) for arg in args)
+        right = builder.and_(right, ir.Constant(INTS, [0x7FFFFFFF] * LANES))
+        return builder.bitcast(builder.select(builder.icmp_signed(">", left, right), left, right), FLOATS)
+
+    return LANES_TYPE(a, b), emit
 
 
 @instruction

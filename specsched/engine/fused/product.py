@@ -10,11 +10,10 @@ from specsched.engine.fused.lanes import (
     LANES,
     address,
     fma,
-    larger,
+    larger_magnitude,
     largest,
     load,
     load_ints,
-    magnitude,
     splat,
     store,
     store_codes,
@@ -44,7 +43,7 @@ def quantize(x: Any, at: int, count: int, codes: Any, to: int) -> Any:
     """Round `count` numbers to bytes, 128 for 0, by the largest magnitude among them; return the scale."""
     top = splat(_TINY)
     for i in range(at, at + count, LANES):
-        top = larger(top, magnitude(load(x, i)))
+        top = larger_magnitude(top, load(x, i))
     scale = largest(top) / _LEVELS
     factor = splat(np.float32(1) / scale)
     for i in range(0, count, LANES):

@@ -221,6 +221,6 @@ def codes_by(madd: Madd) -> Kind:
 
 
 codes = tile(codes_by(best_madd()))
-halves = tile(Kind(FLOATS, madd_floats, (_low, _high), PANELS, lambda rows: 4 if rows <= 2 else 1))
+halves = tile(Kind(FLOATS, madd_floats, (_low, _high), PANELS, lambda rows: 4 if rows <= 2 else 2 if rows <= 4 else 1))
 singles = tile(Kind(FLOATS, madd_floats, (_whole,), PANELS, lambda rows: 4 if rows <= 4 else 1))
 single = tile(Kind(FLOATS, madd_floats, (_whole,), 1, lambda _rows: 1))

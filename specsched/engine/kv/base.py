@@ -41,19 +41,22 @@ class Window:
     starts: tuple[int, ...]
     width: int
     """New positions per row as laid out, padding included."""
-    positions: Tensor = field(repr=False)  # [B, width]
+    device: torch.device
 
     @classmethod
     def over(cls, rows: Sequence[KVRow], width: int, device: torch.device) -> "Window":
         """Describe a forward that adds `width` positions to each of `rows`."""
-        starts = tuple(row.length for row in rows)
-        positions = to_device([list(range(start, start + width)) for start in starts], device)
-        return cls(tuple(row.index for row in rows), starts, width, positions)
+        return cls(tuple([row.index for row in rows]), tuple([row.length for row in rows]), width, device)
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """Of the new tokens, [B, width]."""
+        return to_device([list(range(start, start + self.width)) for start in self.starts], self.device)
 
     @cached_property
     def index(self) -> Tensor:
         """The rows as a tensor, [B]."""
-        return to_device(self.rows, self.positions.device)
+        return to_device(self.rows, self.device)
 
     @cached_property
     def end(self) -> int:
@@ -80,7 +83,13 @@ class Window:
 class BlindWindow(Window):
     """A window whose positions only the device knows: the host takes no short cut."""
 
+    known: Tensor = field(default_factory=lambda: torch.zeros(1, 0), repr=False)  # [B, width]
     reach: int = 0
+
+    @property
+    def positions(self) -> Tensor:
+        """Of the new tokens, as the device was told."""
+        return self.known
 
     @property
     def end(self) -> int:
@@ -165,7 +174,7 @@ class RaggedKV(Cache, ABC):
         super().__init__(layers=[*layers])
         self._max_rows = max_rows
         self._rows: list[KVRow] = []
-        self.window = Window((0,), (0,), 0, torch.zeros(1, 0))
+        self.window = Window((0,), (0,), 0, torch.device("cpu"))
 
     @property
     def open_rows(self) -> tuple[KVRow, ...]:

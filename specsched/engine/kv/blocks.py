@@ -151,7 +151,7 @@ class BlockKV(RaggedKV):
         own = slots.gather(1, positions.clamp(max=end - 1))
         self.written = torch.where(column < counts[:, None], own, _NULL_BLOCK * BLOCK_TOKENS + column % BLOCK_TOKENS)
         self.seen = None if self.in_place else slots
-        blind = tuple(range(len(starts))), (0,) * len(starts), width, positions, end
+        blind = tuple(range(len(starts))), (0,) * len(starts), width, starts.device, positions, end
         self.window = PagedWindow(*blind, table, counts, self.num_blocks) if self.in_place else BlindWindow(*blind)
         return self.window
 
@@ -180,7 +180,7 @@ class BlockKV(RaggedKV):
             self._cover(table, start + window.width)
         count = -(-window.end // BLOCK_TOKENS)
         padded = [_padded(table[:count], count) for table in tables]
-        slots = _slots(to_device(padded, window.positions.device))  # [B, ≥ end]
+        slots = _slots(to_device(padded, window.device))  # [B, ≥ end]
         self.seen = slots[:, : window.end]
         self.written = slots.gather(1, window.positions)
 

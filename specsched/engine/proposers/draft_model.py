@@ -83,12 +83,15 @@ class DraftModelProposer:
 
     def _draft(self, rows: Sequence[Row], gammas: Sequence[int]) -> list[Draft]:
         kvs = [self._kv.get(row) or self._open(row) for row in rows]
-        logits = self.model.catch_up(kvs, [row.tokens[kv.length :] for row, kv in zip(rows, kvs, strict=True)])
+        missing = [row.tokens[kv.length :] for row, kv in zip(rows, kvs, strict=True)]
         drawing = self._begin(rows, gammas)
-        ids = drawing.next(logits)  # [B]
-        while drawing.goes_on:
-            ids = drawing.next(self.model.step(kvs, ids))
-        drafts = drawing.drafts()
+        if drawing.certain and self.model.follows:
+            drafts = drawing.take(self.model.follow(kvs, missing, max(gammas)))
+        else:
+            ids = drawing.next(self.model.catch_up(kvs, missing))  # [B]
+            while drawing.goes_on:
+                ids = drawing.next(self.model.step(kvs, ids))
+            drafts = drawing.drafts()
         for row, kv, draft in zip(rows, kvs, drafts, strict=True):
             kv.length = len(row.tokens) + len(draft.tokens) - 1
         return drafts

@@ -46,6 +46,15 @@ class Drawing:
         """Whether some row gets another token."""
         return self._drawn < max(self._gammas)
 
+    @property
+    def certain(self) -> bool:
+        """Whether every row gets the likeliest tokens, as many as it may have."""
+        return self._plain and not self._stop_below
+
+    def take(self, tokens: Sequence[list[int]]) -> list[Draft]:
+        """Return each row's tokens where they are certain and all known, [B][longest gamma]."""
+        return [Draft(line[:gamma]) for line, gamma in zip(tokens, self._gammas, strict=True)]
+
     def next(self, logits: Tensor) -> Tensor:
         """Draw one more token of every row from its logits, [B, V] → [B]."""
         self._drawn += 1

@@ -114,6 +114,20 @@ def test_the_last_column_is_the_same_bits_and_what_is_no_number_stays_none(form)
     assert model.forward([model.kv.open()], [[5]]).isnan().all()
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("lag", [3, 530])
+def test_going_on_alone_names_what_going_on_step_by_step_names(form, lag):
+    model = MODELS[form]
+    texts = [[5, 6, 7], [9], [(7 * i) % 61 for i in range(lag)]]
+    rows = fresh(model, 3)
+    columns = [model.catch_up(rows, texts).argmax(-1)]
+    while len(columns) < 5:
+        columns.append(model.step(rows, columns[-1]).argmax(-1))
+    rows = fresh(model, 3)
+    assert model.follow(rows, texts, 5) == torch.stack(columns, 1).tolist()
+    assert [row.length for row in rows] == [len(text) for text in texts]
+
+
 def test_rows_move_and_heads_are_shared_as_before():
     model = MODELS["singles"]
     first, second = fresh(model, 2)
