@@ -128,6 +128,7 @@ def test_going_on_alone_names_what_going_on_step_by_step_names(form, lag):
     assert [row.length for row in rows] == [len(text) for text in texts]
 
 
+@torch.inference_mode()  # as the engine does
 def test_rows_move_and_heads_are_shared_as_before():
     model = MODELS["singles"]
     first, second = fresh(model, 2)
