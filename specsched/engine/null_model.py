@@ -26,6 +26,7 @@ class NullModel(LanguageModel):
         self.max_context_tokens = max_context_tokens
         self.device, self.dtype = logits.device, logits.dtype
         self.kv = RectangularKV(0, max_rows)
+        self._likeliest = int(logits.argmax())
         self._logits = logits.repeat(max_rows, max_width, 1)  # [B, q, V]
 
     def memory_bytes(self) -> int:
@@ -51,3 +52,14 @@ class NullModel(LanguageModel):
         for row, new in zip(rows, tokens, strict=True):
             row.length += len(new)
         return self._logits[: len(rows), 0]
+
+    @property
+    def follows(self) -> bool:
+        """As the compiled forward does."""
+        return True
+
+    def follow(self, rows: Sequence[KVRow], tokens: Sequence[Sequence[int]], steps: int) -> list[list[int]]:
+        """Lengthen the rows, and name the likeliest token again and again."""
+        for row, new in zip(rows, tokens, strict=True):
+            row.length += len(new)
+        return [[self._likeliest] * steps for _ in rows]
