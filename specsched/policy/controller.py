@@ -1,6 +1,5 @@
 """What runs inside a worker: every row's arm, every round."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -9,7 +8,7 @@ from specsched.policy.base import Arm, RoundController, RowView
 from specsched.policy.batch import Batch, Lane
 from specsched.policy.casting import Casting
 from specsched.policy.cost import CostModel, Group, TrackedCosts
-from specsched.policy.guards import Guards
+from specsched.policy.guards import Guards, Shares, by_tenant
 from specsched.policy.member import Member
 from specsched.policy.rivals import Rivals
 from specsched.policy.settings import PolicySettings
@@ -64,7 +63,7 @@ class AdaptiveController:
         self._members: dict[str, Member] = {}
         self._bound = 0
         self._vetoes = 0
-        self._rows: Counter[str] = Counter()
+        self._rows: Shares = {}
         """Of the last round, by tenant."""
         self._round: _Round | None = None
 
@@ -102,7 +101,7 @@ class AdaptiveController:
     def choose(self, rows: Sequence[RowView]) -> list[Arm]:
         """Choose one arm per row for the round that comes."""
         self._cast(rows)
-        self._rows = Counter(row.tenant for row in rows)
+        self._rows = by_tenant([(row.tenant, 1) for row in rows])
         context = fmean(row.context_tokens for row in rows)
         plain_seconds = self._costs.plain(len(rows), context)
         lanes, catch_up = self._lanes(rows, plain_seconds)
@@ -130,13 +129,13 @@ class AdaptiveController:
         member = self._members.get(request_id)
         if member is None or not member.follows:
             return ()
-        covered = self._guards.covered(self._rows) * self._costs.plain(self._rows.total(), context_tokens)
+        covered = self._guards.covered(self._rows) * self._costs.plain(sum(self._rows.values()), context_tokens)
         return self._rivals.chosen(member.plan.candidates, member.started, context_tokens, self._costs, covered)
 
     def looked_back(self, request_id: str, context_tokens: int, seconds: float) -> None:  # noqa: ARG002 - the port's
         """Take the time from the account, and from the guards': rows may have waited for it."""
         self._rivals.spend(seconds)
-        self._guards.settle(self._rows, {}, seconds / self._costs.plain(self._rows.total(), context_tokens))
+        self._guards.settle(self._rows, {}, seconds / self._costs.plain(sum(self._rows.values()), context_tokens))
 
     def end(self, request_id: str) -> None:
         """Forget a row."""
@@ -219,14 +218,10 @@ class AdaptiveController:
 
     def _charge(self, played: _Round, slowness: float) -> None:
         """Settle the guards' accounts; what pinned rows cost is their callers' will."""
-        rows, tokens = Counter[str](), Counter[str]()
-        drafted = False
-        for name, record in played.records.items():
-            if self._members[name].follows:
-                rows[played.tenants[name]] += 1
-                tokens[played.tenants[name]] += record.num_accepted + 1
-                drafted |= record.planned_gamma > 0
-        self._guards.settle(rows, tokens, slowness if drafted else 1.0)
+        own = [(played.tenants[name], r) for name, r in played.records.items() if self._members[name].follows]
+        drafted = any(record.planned_gamma for _, record in own)
+        tokens = by_tenant([(tenant, record.num_accepted + 1) for tenant, record in own])
+        self._guards.settle(by_tenant([(tenant, 1) for tenant, _ in own]), tokens, slowness if drafted else 1.0)
 
     def _starting(self, draft: str, played: _Round) -> list[Member]:
         """Rows of this round that met the draft for the first time: their prompts were taken in with it."""

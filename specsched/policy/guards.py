@@ -12,6 +12,14 @@ _KEPT = 1024
 """Tenants whose credit is remembered."""
 
 
+def by_tenant(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Sum up what is counted row by row. Plain Python: it runs in every round."""
+    shares: dict[str, int] = {}
+    for tenant, count in counts:
+        shares[tenant] = shares.get(tenant, 0) + count
+    return shares
+
+
 class Guards:
     """The guards of one worker's tenants.
 
@@ -35,23 +43,20 @@ class Guards:
 
     def allow(self, rows: Shares, slowness: float) -> bool:
         """Whether a round that costs `slowness` × a plain one may be played."""
-        return all(guard.allows(own, slowness) for guard, own in self._each(rows))
+        return all(self._of(tenant).allows(own, slowness) for tenant, own in rows.items())
 
     def cover(self, rows: Shares, slowness: float) -> bool:
         """Whether all can pay for work that brings no token and takes `slowness` × a plain round's time."""
-        return all(guard.covers(own, slowness) for guard, own in self._each(rows))
+        return all(self._of(tenant).covers(own, slowness) for tenant, own in rows.items())
 
     def covered(self, rows: Shares) -> float:
         """Plain rounds in whose time all can wait for something that brings no token."""
-        return max(0.0, min((guard.credit / own for guard, own in self._each(rows)), default=0.0))
+        return max(0.0, min((self._of(tenant).credit / own for tenant, own in rows.items()), default=0.0))
 
     def settle(self, rows: Shares, tokens: Shares, slowness: float) -> None:
         """Account for a round that committed so many tokens and took `slowness` × the plain one's time, 1 if plain."""
         for tenant, own in rows.items():
             self._of(tenant).settle(own, tokens.get(tenant, 0), slowness)
-
-    def _each(self, rows: Shares) -> Iterable[tuple[Guard, int]]:
-        return ((self._of(tenant), own) for tenant, own in rows.items())
 
     def _of(self, tenant: str) -> Guard:
         """A tenant's guard; who has been here for longest makes room for a new one."""
