@@ -41,6 +41,14 @@ class Dispatcher(Protocol):
         """Have every ready worker free a draft's memory; raises as `load_draft` does."""
         ...
 
+    async def profile(self, worker_id: str) -> bool:
+        """Have a worker measure its costs anew, if it is idle; returns whether it did, and told its new ones.
+
+        Raises:
+            SpecschedError: it did not answer, or could not.
+        """
+        ...
+
     def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job on the worker with the least outstanding tokens and yield one chunk per round.
 

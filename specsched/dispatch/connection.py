@@ -20,7 +20,7 @@ from specsched.wire.job import chunk_from_proto, job_to_proto
 from specsched.wire.status import error_of, raised_there
 from specsched.wire.tls import open_channel
 from specsched.wire.trace import trace_metadata
-from specsched.wire.worker import info_from_proto, reported_from_proto
+from specsched.wire.worker import grid_from_proto, info_from_proto, reported_from_proto
 
 log = structlog.get_logger()
 
@@ -36,6 +36,7 @@ Credentials = Callable[[], grpc.ChannelCredentials | None]
 _RECONNECT_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
 """Between two reports of a worker's KV and guard: one small call a second costs less than a field in every round."""
+_PROFILE_SECONDS = 120.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _LEAST_LOOK_SECONDS = 0.05
 
@@ -151,6 +152,16 @@ class WorkerConnection:
         except grpc.aio.AioRpcError as error:
             log.warning("worker_does_not_obey", worker=self.info.worker_id, error=error.code().name)
             self._suspected.set()
+
+    async def profile(self) -> bool:
+        """Have the worker measure its costs anew, and go by them; returns whether it did."""
+        try:
+            answer = await self._stub.ProfileCosts(worker_pb2.ProfileCostsRequest(), timeout=_PROFILE_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise error_of(error) from error
+        if answer.measured and self.info is not None:
+            self.info = replace(self.info, costs=grid_from_proto(answer.costs))
+        return bool(answer.measured)
 
     async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job; closing the generator cancels the call."""

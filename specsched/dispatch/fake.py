@@ -33,6 +33,9 @@ class FakeDispatcher:
         self.switched: list[DraftSwitches] = []
         self.versions: dict[str, str] = {}
         """Draft → version that loading it brings, or starting again."""
+        self.profiled: list[str] = []
+        self.wanting: set[str] = set()
+        """Workers whose rounds cost more than predicted."""
         self.budgets: dict[str, float] = {}
         """Tenant → what its guard holds on every worker."""
         self._workers = tuple(workers)
@@ -46,7 +49,10 @@ class FakeDispatcher:
 
     def loads(self) -> Sequence[WorkerLoad]:
         """Idle, all of them."""
-        return [WorkerLoad(worker.worker_id, 0, 0, 0, 0, guard_budgets=self.budgets) for worker in self._workers]
+        return [
+            WorkerLoad(name, 0, 0, 0, 0, profile_wanted=name in self.wanting, guard_budgets=self.budgets)
+            for name in (worker.worker_id for worker in self._workers)
+        ]
 
     async def switch(self, switches: DraftSwitches) -> None:
         """Remember it."""
@@ -64,6 +70,11 @@ class FakeDispatcher:
     async def unload_draft(self, draft_model: str) -> None:
         """Say that it is evicted."""
         self._reside(draft_model, "evicted")
+
+    async def profile(self, worker_id: str) -> bool:
+        """Remember it; one that wants it does it."""
+        self.profiled.append(worker_id)
+        return worker_id in self.wanting
 
     def _reside(self, name: str, residency: str, version: str | None = None) -> None:
         def moved(draft: ModelInfo) -> ModelInfo:

@@ -87,6 +87,13 @@ class GrpcDispatcher:
         """Have every ready worker free a draft's memory."""
         await self._with_each(lambda drafts: drafts.unload(draft_model))
 
+    async def profile(self, worker_id: str) -> bool:
+        """Have a worker measure its costs anew."""
+        for connection in self._ready:
+            if connection.info is not None and connection.info.worker_id == worker_id:
+                return await connection.profile()
+        raise Unavailable(f"{worker_id} is not ready", retry_after_seconds=1.0)
+
     def _want(self, switches: DraftSwitches) -> None:
         self._switches = switches
         for connection in self._connections:

@@ -41,6 +41,12 @@ class InProcessDispatcher:
         """Free a draft's memory."""
         self._info = await self._thread.unload_draft(draft_model)
 
+    async def profile(self, worker_id: str) -> bool:  # noqa: ARG002 - there is but one
+        """Have the engine measure its costs anew."""
+        measured = await self._thread.profile()
+        self._info = await self._thread.describe()
+        return measured
+
     async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job on the engine's thread."""
         with self._outstanding.track(job) as ticket:

@@ -112,4 +112,5 @@ def as_reported(known: WorkerLoad, reported: WorkerLoad) -> WorkerLoad:
         guard_budget_tokens=reported.guard_budget_tokens,
         guard_vetoes=reported.guard_vetoes,
         guard_budgets=reported.guard_budgets,
+        profile_wanted=reported.profile_wanted,
     )

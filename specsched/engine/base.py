@@ -68,6 +68,14 @@ class EngineCore(Protocol):
         """
         ...
 
+    def profile(self, halt: Callable[[], bool]) -> bool:
+        """Measure anew what rounds cost, if nothing runs. It takes a while, and ends as soon as `halt` says so.
+
+        Returns:
+            Whether it was done; costs are as before where it wasn't.
+        """
+        ...
+
     def step(self) -> bool:
         """Run one step (a chunk of prefill and one round). Returns whether there is more to do."""
         ...

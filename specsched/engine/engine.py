@@ -20,6 +20,7 @@ from specsched.engine.logprobs import token_logprobs
 from specsched.engine.marks import marks_for
 from specsched.engine.model import LanguageModel
 from specsched.engine.prefill import Prefill
+from specsched.engine.profile import Measure, unmeasured
 from specsched.engine.roster import Roster, Waiting
 from specsched.engine.rounds import HostRounds, Rounds
 from specsched.engine.row import Row
@@ -28,7 +29,7 @@ from specsched.engine.soundness import UnsoundTarget
 from specsched.engine.synthetic import last_word
 from specsched.engine.verify import Verdict, verify
 from specsched.errors import DuplicateRequest
-from specsched.policy.base import Arm, Guarded, RoundController
+from specsched.policy.base import Arm, Guarded, RoundController, Watchful
 from specsched.records import NO_DRAFT, Chunk, Counterfactual, FinishReason, Job, RoundRecord, WorkerInfo, WorkerLoad
 
 PLAIN = Arm(NO_DRAFT, 0)
@@ -46,6 +47,7 @@ class Engine:
         settings: EngineSettings,
         *,
         rounds: Rounds | None = None,
+        measure: Measure = unmeasured,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take loaded models.
@@ -57,6 +59,7 @@ class Engine:
             controller: Chooses each row's arm, every round.
             settings: Limits.
             rounds: Runs the rounds, with this target and these drafts; on the host by default.
+            measure: Profiles target and drafts anew; by default nothing is.
             clock: Monotonic seconds.
         """
         self._info = info
@@ -65,6 +68,7 @@ class Engine:
         self._proposers = drafts.proposers
         self._controller = controller
         self._settings = settings
+        self._measure = measure
         self._clock = clock
         self._marks = marks_for(target.device, clock)
         told = last_word(settings.synthetic_acceptance)
@@ -95,6 +99,7 @@ class Engine:
             guard_budget_tokens=min(budgets.values(), default=0.0),
             guard_vetoes=guarded.vetoes if guarded else 0,
             guard_budgets=budgets,
+            profile_wanted=isinstance(self._controller, Watchful) and self._controller.profile_wanted,
         )
 
     def submit(self, job: Job, deliver: Deliver) -> None:
@@ -145,6 +150,19 @@ class Engine:
     def unload_draft(self, draft_model: str) -> None:
         """Free a draft's memory; rows that used it go on without it."""
         self._drafts.unload(draft_model)
+
+    def profile(self, halt: Callable[[], bool]) -> bool:
+        """Measure costs anew while there is nobody, in a memory as empty as it was at start."""
+        if self._roster.rows or self._roster.waiting:
+            return False
+        self._prefixes.fit(0)
+        costs = self._measure(self._info.costs.version + 1, halt)
+        if costs is None:
+            return False
+        self._info = replace(self._info, costs=costs)
+        if isinstance(self._controller, Watchful):
+            self._controller.reprice(costs)
+        return True
 
     def check_integrity(self) -> None:
         """Assert that no KV row outlives its request, and that the rows agree with their KV."""

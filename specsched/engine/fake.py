@@ -1,7 +1,7 @@
 """An engine without models: tokens are a function of prompt and position. Torch-free, for tests of what is above it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
@@ -126,6 +126,13 @@ class ScriptedEngine:
             raise InvalidRequest([Violation("draft_model", f"{draft_model!r} is not in the pool")])
         drafts = (replace(d, residency="evicted") if d.id == draft_model else d for d in self._info.drafts)
         self._info = replace(self._info, drafts=tuple(drafts))
+
+    def profile(self, halt: Callable[[], bool]) -> bool:
+        """Claim to have measured the same again."""
+        if self._rows or halt():
+            return False
+        self._info = replace(self._info, costs=replace(self._info.costs, version=self._info.costs.version + 1))
+        return True
 
     def step(self) -> bool:
         """Run one round of every row."""

@@ -75,7 +75,11 @@ def load_engine(
     rounds = style.rounds(target, drafts.proposers, last_word(settings.synthetic_acceptance))
     progress("profiling")
     seconds = settings.profile_seconds
-    costs = Profiler(target, drafts.proposers, rounds, max_rows=settings.max_rows, seconds=seconds).grid()
+
+    def profiler() -> Profiler:
+        return Profiler(target, drafts.proposers, rounds, max_rows=settings.max_rows, seconds=seconds)
+
+    costs = profiler().grid()
     info = WorkerInfo(
         worker_id=settings.worker_id,
         target=_model_info(pool.target, "target", target, weights),
@@ -88,7 +92,15 @@ def load_engine(
         numerics_id=_marked(_numerics_id(pool.target, target, weights, style.name), settings),
         costs=costs,
     )
-    return Engine(info, target, drafts, make_controller(costs), settings, rounds=rounds)
+    return Engine(
+        info,
+        target,
+        drafts,
+        make_controller(costs),
+        settings,
+        rounds=rounds,
+        measure=lambda version, halt: profiler().regrid(version, halt),
+    )
 
 
 def _load_drafts(pool: Pool, settings: EngineSettings, vocab_size: int, room: int, progress: Progress) -> Drafts:

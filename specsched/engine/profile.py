@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain, repeat
 from typing import NamedTuple
 
@@ -33,6 +34,18 @@ def stopwatch_for(device: torch.device) -> Callable[[], float]:
     """
     alone = device.type == "cpu" and torch.get_num_threads() == 1
     return time.thread_time if alone else time.perf_counter
+
+
+class _Halted(Exception):
+    """Somebody needs the machine."""
+
+
+Measure = Callable[[int, Callable[[], bool]], CostGrid | None]
+"""Profiles anew, from the new grid's version and what halts it (`Profiler.grid`)."""
+
+
+def unmeasured(_version: int, _halt: Callable[[], bool]) -> None:
+    """Measure nothing."""
 
 
 class _Shape(NamedTuple):
@@ -75,7 +88,16 @@ class Profiler:
         self._seconds = seconds
         self._clock = clock
         self._stopwatch = stopwatch or stopwatch_for(target.device)
+        self._halt: Callable[[], bool] = lambda: False
         self._contexts = [c for c in CONTEXTS if c + max(LONE_ROW_POSITIONS) <= target.max_context_tokens]
+
+    def regrid(self, version: int, halt: Callable[[], bool]) -> CostGrid | None:
+        """Measure everything again; None as soon as `halt` says so."""
+        self._halt = halt
+        try:
+            return self.grid(version)
+        except _Halted:
+            return None
 
     @torch.inference_mode()
     def grid(self, version: int = 1) -> CostGrid:
@@ -112,20 +134,17 @@ class Profiler:
                 yield from (_Shape(self._max_rows, positions, context) for positions in BATCH_POSITIONS)
 
     def _verify_seconds(self, shape: _Shape) -> float:
-        rows = [self._row(shape.context) for _ in range(shape.num_rows)]
         drafts = [Draft([0] * (shape.positions - 1))] * shape.num_rows
-        seconds = self._fastest(lambda: self._rounds.verify(rows, drafts), repeats=1)
-        self._close(rows)
-        return seconds
+        with self._opened(shape.num_rows, shape.context) as rows:
+            return self._fastest(lambda: self._rounds.verify(rows, drafts), repeats=1)
 
     def _draft_cost(self, name: str, seconds: float) -> DraftCost:
         """A round of γ costs o + γ·τ: two lookaheads give both."""
         proposer = self._proposers[name]
         context = self._contexts[0]
-        rows = [self._row(context)]
-        prefill = self._timed(lambda: proposer.propose(rows, [1])) / context
-        once, many = (self._propose_seconds(proposer, rows, gamma) for gamma in (1, LONG_GAMMA))
-        self._close(rows)
+        with self._opened(1, context) as rows:
+            prefill = self._timed(lambda: proposer.propose(rows, [1])) / context
+            once, many = (self._propose_seconds(proposer, rows, gamma) for gamma in (1, LONG_GAMMA))
         step = max(0.0, (many - once) / (LONG_GAMMA - 1))
         steps = [CostPoint(1, context, step)]
         steps += self._within(seconds, self._further_steps(proposer))
@@ -135,10 +154,9 @@ class Profiler:
         for num_rows, context in ((self._max_rows, self._contexts[0]), (1, self._contexts[-1])):
             if (num_rows, context) == (1, self._contexts[0]):
                 continue
-            rows = [self._row(context) for _ in range(num_rows)]
-            proposer.propose(rows, [1] * num_rows)
-            once, many = (self._propose_seconds(proposer, rows, gamma) for gamma in (1, LONG_GAMMA))
-            self._close(rows)
+            with self._opened(num_rows, context) as rows:
+                proposer.propose(rows, [1] * num_rows)
+                once, many = (self._propose_seconds(proposer, rows, gamma) for gamma in (1, LONG_GAMMA))
             yield CostPoint(num_rows, context, max(0.0, (many - once) / (LONG_GAMMA - 1)))
 
     def _propose_seconds(self, proposer: Proposer, rows: Sequence[Row], gamma: int) -> float:
@@ -155,9 +173,20 @@ class Profiler:
         return min(self._timed(work) for _ in range(repeats))
 
     def _timed(self, work: Callable[[], object]) -> float:
+        if self._halt():
+            raise _Halted
         started = self._stopwatch()
         work()
         return self._stopwatch() - started
+
+    @contextmanager
+    def _opened(self, num_rows: int, context: int) -> Iterator[list[Row]]:
+        rows: list[Row] = []
+        try:
+            rows += (self._row(context) for _ in range(num_rows))
+            yield rows
+        finally:
+            self._close(rows)
 
     def _row(self, context: int) -> Row:
         """Make a row of some text; its target KV is left at zeros, which cost the same."""

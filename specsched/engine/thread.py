@@ -92,6 +92,10 @@ class EngineThread:
         await self._ask(lambda engine: engine.unload_draft(draft_model))
         return await self.describe()
 
+    async def profile(self) -> bool:
+        """Have the engine measure its costs anew; it gives way to the first job. Returns whether it did."""
+        return await self._ask(lambda engine: engine.profile(lambda: bool(self._outboxes) or self._stopping))
+
     async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job; closing the generator early cancels its row before the next round.
 

@@ -111,6 +111,20 @@ class Guarded(Protocol):
 
 
 @runtime_checkable
+class Watchful(Protocol):
+    """A round controller that holds rounds against the profile of its worker."""
+
+    @property
+    def profile_wanted(self) -> bool:
+        """Whether rounds have cost clearly more than predicted, so that costs should be measured anew."""
+        ...
+
+    def reprice(self, costs: CostGrid) -> None:
+        """Go on with costs that were measured anew."""
+        ...
+
+
+@runtime_checkable
 class Retrospective(Protocol):
     """A round controller that has drafts held against requests that are over, within a share of its worker's time."""
 

@@ -87,6 +87,11 @@ class AdaptiveController:
         """What rounds cost, as far as the clock has told."""
         return self._costs
 
+    def reprice(self, costs: CostGrid) -> None:
+        """Go on with costs that were measured anew: what was tracked of the old ones is past."""
+        self._costs = TrackedCosts(CostModel(costs))
+        self._watchdog = Watchdog(self._settings)
+
     def inherit(self, before: RoundController) -> None:
         """Take over the guards' credit and what is known of costs: other settings are no reason to spend anew."""
         if isinstance(before, AdaptiveController):

@@ -4,11 +4,11 @@ The settings of a worker's rounds travel with each plan: a worker that restarts,
 be told nothing. While two settings are in force each controller sees its own rows alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from specsched.policy.base import Arm, Guarded, Heir, Retrospective, RoundController, RowView
-from specsched.records import Plan, RoundRecord
+from specsched.policy.base import Arm, Guarded, Heir, Retrospective, RoundController, RowView, Watchful
+from specsched.records import CostGrid, Plan, RoundRecord
 
 MakeController = Callable[[str], RoundController]
 """From a plan's `round_settings`; empty ones are the worker's own."""
@@ -43,6 +43,16 @@ class Succession:
     def vetoes(self) -> int:
         """Rounds in which any controller's accounts forbade speculation."""
         return self._vetoes_before + sum(_vetoes(reign.controller) for reign in self._reigns.values())
+
+    @property
+    def profile_wanted(self) -> bool:
+        """Whether any controller wants costs measured anew."""
+        return any(each.profile_wanted for each in self._watchful())
+
+    def reprice(self, costs: CostGrid) -> None:
+        """Tell every controller; one that comes later inherits it."""
+        for each in self._watchful():
+            each.reprice(costs)
 
     def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:
         """Take a row with its plan, under its plan's settings."""
@@ -82,6 +92,9 @@ class Succession:
             reign.rows.discard(request_id)
             reign.controller.end(request_id)
             self._retire()
+
+    def _watchful(self) -> Iterator[Watchful]:
+        return (reign.controller for reign in self._reigns.values() if isinstance(reign.controller, Watchful))
 
     def _reign(self, settings: str) -> _Reign:
         if settings not in self._reigns:

@@ -92,5 +92,7 @@ class WorkerLoad:
     """Rounds in which the guard forbade speculation, since the worker started."""
     kv_cached_tokens: int = 0
     """KV tokens of earlier requests, kept for those that begin alike."""
+    profile_wanted: bool = False
+    """Whether rounds have cost clearly more than the profile and what was learnt since predict."""
     guard_budgets: Mapping[str, float] = field(default_factory=dict)
     """What the guard would still let speculation lose, by tenant. Only schedulers are told."""

@@ -37,6 +37,7 @@ from specsched.scheduler.case import Case
 from specsched.scheduler.checks import check_request
 from specsched.scheduler.logbook import Logbook
 from specsched.scheduler.observing import Observer
+from specsched.scheduler.profiling import Profiling
 from specsched.scheduler.quarantine import Quarantine
 from specsched.scheduler.reading import Reader, Reading
 from specsched.scheduler.remembering import Memory
@@ -87,6 +88,7 @@ class Scheduler:
         self._logbook = Logbook(parts.sink)
         self._observer = Observer(parts.snapshot.policy, parts.meter, self._logbook, parts.capture)
         self._memory = Memory(parts.snapshot.policy, parts.store)
+        self._profiling = Profiling(parts.dispatcher, parts.meter, parts.clock)
         self.steering = Steering(parts.snapshot, self._memory, self._observer, parts.dispatcher)
         """What an operator may turn."""
         self.advisor = Advisor(parts.advice, self._observer, parts.feedback)
@@ -127,6 +129,10 @@ class Scheduler:
     def loads(self) -> list[WorkerLoad]:
         """How busy each worker is."""
         return list(self._parts.dispatcher.loads())
+
+    async def keep_profiled(self) -> None:
+        """Have workers measure their costs anew where that is due, for ever."""
+        await self._profiling.keep()
 
     async def keep_learned(self) -> None:
         """Save what the policy learns, for ever."""

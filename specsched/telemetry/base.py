@@ -41,6 +41,10 @@ class Meter(Protocol):
         """The ready workers are so busy now."""
         ...
 
+    def profiled(self) -> None:
+        """A worker measured its costs anew."""
+        ...
+
     def round(self, tenant: str, prompt_class: str, record: RoundRecord) -> None:
         """A round of a request of this tenant and class was committed."""
         ...
@@ -83,6 +87,9 @@ class NullMeter:
         """Nothing."""
 
     def loads(self, loads: Sequence[WorkerLoad]) -> None:
+        """Nothing."""
+
+    def profiled(self) -> None:
         """Nothing."""
 
     def round(self, tenant: str, prompt_class: str, record: RoundRecord) -> None:

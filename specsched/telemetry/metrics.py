@@ -98,6 +98,10 @@ class SchedulerMetrics:
         """Take what workers say of themselves."""
         self._workers.take(loads)
 
+    def profiled(self) -> None:
+        """Count a profile."""
+        self._workers.profiled()
+
     def round(self, tenant: str, prompt_class: str, record: RoundRecord) -> None:
         """Count a round: what it cost its tenant, and, where it verified a draft, vLLM's figures."""
         seconds = (record.propose_seconds + record.verify_seconds) / record.batch_size

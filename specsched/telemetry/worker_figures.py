@@ -1,4 +1,4 @@
-"""What workers say of themselves, for Prometheus: KV use, the guard's budget and its vetoes."""
+"""What workers say of themselves, for Prometheus: KV use, the guard's budget and its vetoes, profiles."""
 
 from collections.abc import Iterable, Sequence
 
@@ -24,10 +24,17 @@ class WorkerFigures:
         self._vetoes = Counter(
             "specsched_guard_vetoes_total", "Rounds in which the guard forbade speculation.", registry=registry
         )
+        self._profiles = Counter(
+            "specsched_worker_profiles_total", "Times that a worker measured its costs anew.", registry=registry
+        )
         self._seen: dict[str, int] = {}
         for worker in workers:
             self._budget.labels(worker)
             self._kv.labels(worker)
+
+    def profiled(self) -> None:
+        """Count a profile that was made after a worker's start."""
+        self._profiles.inc()
 
     def take(self, loads: Sequence[WorkerLoad]) -> None:
         """Set gauges, and count the vetoes that are new; a restarted worker counts from zero."""

@@ -659,6 +659,7 @@ class WorkerLoad(_message.Message):
     GUARD_BUDGET_TOKENS_FIELD_NUMBER: _builtins.int
     GUARD_VETOES_FIELD_NUMBER: _builtins.int
     KV_CACHED_TOKENS_FIELD_NUMBER: _builtins.int
+    PROFILE_WANTED_FIELD_NUMBER: _builtins.int
     worker_id: _builtins.str
     """The worker."""
     running_rows: _builtins.int
@@ -677,6 +678,8 @@ class WorkerLoad(_message.Message):
     """Rounds in which the guard forbade speculation, since the worker started."""
     kv_cached_tokens: _builtins.int
     """KV tokens of earlier requests, kept for those that begin alike. They give way to requests that need the room."""
+    profile_wanted: _builtins.bool
+    """Whether rounds have cost clearly more than predicted, so that costs should be profiled anew."""
     def __init__(
         self,
         *,
@@ -689,10 +692,11 @@ class WorkerLoad(_message.Message):
         guard_budget_tokens: _builtins.float = ...,
         guard_vetoes: _builtins.int = ...,
         kv_cached_tokens: _builtins.int = ...,
+        profile_wanted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["guard_budget_tokens", b"guard_budget_tokens", "guard_vetoes", b"guard_vetoes", "kv_cached_tokens", b"kv_cached_tokens", "kv_capacity_tokens", b"kv_capacity_tokens", "kv_used_tokens", b"kv_used_tokens", "outstanding_tokens", b"outstanding_tokens", "running_rows", b"running_rows", "waiting_rows", b"waiting_rows", "worker_id", b"worker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guard_budget_tokens", b"guard_budget_tokens", "guard_vetoes", b"guard_vetoes", "kv_cached_tokens", b"kv_cached_tokens", "kv_capacity_tokens", b"kv_capacity_tokens", "kv_used_tokens", b"kv_used_tokens", "outstanding_tokens", b"outstanding_tokens", "profile_wanted", b"profile_wanted", "running_rows", b"running_rows", "waiting_rows", b"waiting_rows", "worker_id", b"worker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

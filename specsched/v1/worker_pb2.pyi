@@ -515,6 +515,51 @@ class DetachDraftResponse(_message.Message):
 Global___DetachDraftResponse: _TypeAlias = DetachDraftResponse  # noqa: Y015
 
 @_typing.final
+class ProfileCostsRequest(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProfileCostsRequest: _TypeAlias = ProfileCostsRequest  # noqa: Y015
+
+@_typing.final
+class ProfileCostsResponse(_message.Message):
+    """What became of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEASURED_FIELD_NUMBER: _builtins.int
+    COSTS_FIELD_NUMBER: _builtins.int
+    measured: _builtins.bool
+    """False where the worker had something better to do; costs are as before."""
+    @_builtins.property
+    def costs(self) -> Global___CostGrid:
+        """In force now."""
+
+    def __init__(
+        self,
+        *,
+        measured: _builtins.bool = ...,
+        costs: Global___CostGrid | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "measured", b"measured"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProfileCostsResponse: _TypeAlias = ProfileCostsResponse  # noqa: Y015
+
+@_typing.final
 class DrainRequest(_message.Message):
     """Nothing to say."""
 

@@ -60,6 +60,11 @@ class WorkerServiceStub:
                 request_serializer=specsched_dot_v1_dot_worker__pb2.DetachDraftRequest.SerializeToString,
                 response_deserializer=specsched_dot_v1_dot_worker__pb2.DetachDraftResponse.FromString,
                 _registered_method=True)
+        self.ProfileCosts = channel.unary_unary(
+                '/specsched.v1.WorkerService/ProfileCosts',
+                request_serializer=specsched_dot_v1_dot_worker__pb2.ProfileCostsRequest.SerializeToString,
+                response_deserializer=specsched_dot_v1_dot_worker__pb2.ProfileCostsResponse.FromString,
+                _registered_method=True)
         self.Drain = channel.unary_unary(
                 '/specsched.v1.WorkerService/Drain',
                 request_serializer=specsched_dot_v1_dot_worker__pb2.DrainRequest.SerializeToString,
@@ -107,6 +112,13 @@ class WorkerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProfileCosts(self, request, context):
+        """Measure anew what rounds cost, while nothing runs; gives way to the first request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Drain(self, request, context):
         """Refuse new requests; running ones go on. Answers when none is left.
         """
@@ -141,6 +153,11 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.DetachDraft,
                     request_deserializer=specsched_dot_v1_dot_worker__pb2.DetachDraftRequest.FromString,
                     response_serializer=specsched_dot_v1_dot_worker__pb2.DetachDraftResponse.SerializeToString,
+            ),
+            'ProfileCosts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProfileCosts,
+                    request_deserializer=specsched_dot_v1_dot_worker__pb2.ProfileCostsRequest.FromString,
+                    response_serializer=specsched_dot_v1_dot_worker__pb2.ProfileCostsResponse.SerializeToString,
             ),
             'Drain': grpc.unary_unary_rpc_method_handler(
                     servicer.Drain,
@@ -284,6 +301,33 @@ class WorkerService:
             '/specsched.v1.WorkerService/DetachDraft',
             specsched_dot_v1_dot_worker__pb2.DetachDraftRequest.SerializeToString,
             specsched_dot_v1_dot_worker__pb2.DetachDraftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProfileCosts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/specsched.v1.WorkerService/ProfileCosts',
+            specsched_dot_v1_dot_worker__pb2.ProfileCostsRequest.SerializeToString,
+            specsched_dot_v1_dot_worker__pb2.ProfileCostsResponse.FromString,
             options,
             channel_credentials,
             insecure,

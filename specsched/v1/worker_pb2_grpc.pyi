@@ -45,6 +45,8 @@ class WorkerServiceStub:
     """
     DetachDraft: _grpc.UnaryUnaryMultiCallable[_worker_pb2.DetachDraftRequest, _worker_pb2.DetachDraftResponse]
     """Free a draft's memory before the next round; requests that use it go on without it."""
+    ProfileCosts: _grpc.UnaryUnaryMultiCallable[_worker_pb2.ProfileCostsRequest, _worker_pb2.ProfileCostsResponse]
+    """Measure anew what rounds cost, while nothing runs; gives way to the first request."""
     Drain: _grpc.UnaryUnaryMultiCallable[_worker_pb2.DrainRequest, _worker_pb2.DrainResponse]
     """Refuse new requests; running ones go on. Answers when none is left."""
 
@@ -65,6 +67,8 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     """
     DetachDraft: _aio.UnaryUnaryMultiCallable[_worker_pb2.DetachDraftRequest, _worker_pb2.DetachDraftResponse]  # type: ignore[assignment]
     """Free a draft's memory before the next round; requests that use it go on without it."""
+    ProfileCosts: _aio.UnaryUnaryMultiCallable[_worker_pb2.ProfileCostsRequest, _worker_pb2.ProfileCostsResponse]  # type: ignore[assignment]
+    """Measure anew what rounds cost, while nothing runs; gives way to the first request."""
     Drain: _aio.UnaryUnaryMultiCallable[_worker_pb2.DrainRequest, _worker_pb2.DrainResponse]  # type: ignore[assignment]
     """Refuse new requests; running ones go on. Answers when none is left."""
 
@@ -112,6 +116,14 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_worker_pb2.DetachDraftResponse, _abc.Awaitable[_worker_pb2.DetachDraftResponse]]:
         """Free a draft's memory before the next round; requests that use it go on without it."""
+
+    @_abc_1.abstractmethod
+    def ProfileCosts(
+        self,
+        request: _worker_pb2.ProfileCostsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_worker_pb2.ProfileCostsResponse, _abc.Awaitable[_worker_pb2.ProfileCostsResponse]]:
+        """Measure anew what rounds cost, while nothing runs; gives way to the first request."""
 
     @_abc_1.abstractmethod
     def Drain(

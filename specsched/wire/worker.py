@@ -18,7 +18,7 @@ def describe_to_proto(info: WorkerInfo, load: WorkerLoad) -> worker_pb2.Describe
         kv_capacity_tokens=info.kv_capacity_tokens,
         eos_token_ids=info.eos_token_ids,
         numerics_id=info.numerics_id,
-        costs=_grid_to_proto(info.costs),
+        costs=grid_to_proto(info.costs),
         load=load_to_proto(load),
         guard_budget_tokens=load.guard_budgets,
     )
@@ -36,7 +36,7 @@ def info_from_proto(message: worker_pb2.DescribeResponse) -> WorkerInfo:
         kv_capacity_tokens=message.kv_capacity_tokens,
         eos_token_ids=tuple(message.eos_token_ids),
         numerics_id=message.numerics_id,
-        costs=_grid_from_proto(message.costs),
+        costs=grid_from_proto(message.costs),
     )
 
 
@@ -72,6 +72,7 @@ def load_to_proto(load: WorkerLoad) -> common_pb2.WorkerLoad:
         kv_cached_tokens=load.kv_cached_tokens,
         guard_budget_tokens=load.guard_budget_tokens,
         guard_vetoes=load.guard_vetoes,
+        profile_wanted=load.profile_wanted,
     )
 
 
@@ -87,6 +88,7 @@ def load_from_proto(message: common_pb2.WorkerLoad) -> WorkerLoad:
         kv_cached_tokens=message.kv_cached_tokens,
         guard_budget_tokens=message.guard_budget_tokens,
         guard_vetoes=message.guard_vetoes,
+        profile_wanted=message.profile_wanted,
     )
 
 
@@ -105,7 +107,8 @@ def model_from_proto(message: common_pb2.ModelInfo) -> ModelInfo:
     )
 
 
-def _grid_to_proto(grid: CostGrid) -> worker_pb2.CostGrid:
+def grid_to_proto(grid: CostGrid) -> worker_pb2.CostGrid:
+    """Convert what rounds cost."""
     return worker_pb2.CostGrid(
         version=grid.version,
         verify=[_point_to_proto(point) for point in grid.verify],
@@ -121,7 +124,8 @@ def _grid_to_proto(grid: CostGrid) -> worker_pb2.CostGrid:
     )
 
 
-def _grid_from_proto(message: worker_pb2.CostGrid) -> CostGrid:
+def grid_from_proto(message: worker_pb2.CostGrid) -> CostGrid:
+    """Convert it back."""
     return CostGrid(
         version=message.version,
         verify=tuple(_point_from_proto(point) for point in message.verify),

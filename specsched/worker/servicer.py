@@ -13,7 +13,7 @@ from specsched.wire.job import chunk_to_proto, job_from_proto
 from specsched.wire.job_checks import check_job_message
 from specsched.wire.rpc import Context
 from specsched.wire.trace import trace_parent_of
-from specsched.wire.worker import describe_to_proto, model_to_proto
+from specsched.wire.worker import describe_to_proto, grid_to_proto, model_to_proto
 
 
 class WorkerServicer:
@@ -62,6 +62,14 @@ class WorkerServicer:
         """Free a draft's memory."""
         info = await self._thread.unload_draft(request.draft_model)
         return worker_pb2.DetachDraftResponse(drafts=[model_to_proto(draft) for draft in info.drafts])
+
+    async def ProfileCosts(  # noqa: N802
+        self, _request: worker_pb2.ProfileCostsRequest, _context: Context
+    ) -> worker_pb2.ProfileCostsResponse:
+        """Measure costs anew, while nobody needs the engine."""
+        measured = await self._thread.profile()
+        info = await self._thread.describe()
+        return worker_pb2.ProfileCostsResponse(measured=measured, costs=grid_to_proto(info.costs))
 
     async def Drain(  # noqa: N802
         self, _request: worker_pb2.DrainRequest, _context: Context

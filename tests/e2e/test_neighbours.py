@@ -52,6 +52,8 @@ async def test_what_a_worker_of_the_last_release_cannot_do_is_said(tmp_path):
     async with scheduler_beside(tmp_path, narrowed) as (_, dispatcher):
         with pytest.raises((NotOffered, CallFailed)):
             await dispatcher.load_draft("draft")
+        with pytest.raises((NotOffered, CallFailed)):
+            await dispatcher.profile(dispatcher.workers()[0].worker_id)
         assert dispatcher.workers()
 
 

@@ -29,12 +29,13 @@ AT_ZERO = (
     *("goodput_tokens_per_second", "plain_decoding_tokens_per_second", "speedup_ratio"),
     *("classifier_seconds_count", "decision_seconds_count", "config_reloads_total", "telemetry_dropped_total"),
     *("guard_budget_tokens", "guard_vetoes_total", "worker_up", "worker_restarts_total", "kv_cache_usage_ratio"),
-    *("tenant_draft_tokens_total", "tenant_worker_seconds_total"),
+    *("worker_profiles_total", "tenant_draft_tokens_total", "tenant_worker_seconds_total"),
 )
 """All metrics of the contract, and `config_info`."""
 
 QUIET = {
     *("config_reloads_total", "guard_vetoes_total", "telemetry_dropped_total", "worker_restarts_total", "queue_depth"),
+    "worker_profiles_total",
 }
 """What an undisturbed service leaves at zero; each moves in a test of its own."""
 

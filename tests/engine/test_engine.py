@@ -18,7 +18,7 @@ from specsched.engine.settings import EngineSettings
 from specsched.errors import DuplicateRequest, InvalidRequest, UnsupportedModel
 from specsched.policy.controller import AdaptiveController
 from specsched.policy.settings import PolicySettings
-from specsched.records import Candidate, CostGrid, FinishReason, Plan, Sampling
+from specsched.records import Candidate, CostGrid, CostPoint, FinishReason, Plan, Sampling
 from tests.helpers.tiny import Collected, always, engine_of, job, perturbed, run, tiny_network
 
 TARGET = tiny_network()
@@ -198,6 +198,30 @@ class Steps(LanguageModel):
     def step(self, rows, ids):
         self.taken += 1
         return super().step(rows, ids)
+
+
+def test_an_engine_without_rows_measures_its_costs_anew_and_its_controller_goes_by_them() -> None:
+    controller = AdaptiveController(PolicySettings(), CostGrid(1, (CostPoint(1, 64, 1.0),), ()), seed=0)
+    measured = CostGrid(2, (CostPoint(1, 64, 3.0),), ())
+    engine = engine_of(TARGET, controller=controller, measure=lambda version, _halt: replace(measured, version=version))
+    engine.submit(job([1, 2], max_tokens=3), lambda _chunk: None)
+    before = engine.describe().costs.version
+    assert not engine.profile(lambda: False)
+    while engine.step():
+        pass
+    assert engine.profile(lambda: False)
+    assert engine.describe().costs == replace(measured, version=before + 1)
+    assert controller.costs.verifying(1, 0, 64) == pytest.approx(3.0)
+
+
+def test_a_profile_that_is_halted_measures_nothing_and_leaves_nothing_behind() -> None:
+    engine = engine_of(TARGET, {"d": perturbed(TARGET, 0.1)})
+    for after in (0, 3, 40):
+        calls = iter(range(100))
+        profiler = Profiler(engine._target, engine._proposers, engine._rounds, max_rows=2, seconds=60.0)
+        assert profiler.regrid(2, lambda calls=calls, after=after: next(calls) >= after) is None
+        engine.check_integrity()
+    assert engine._measure(2, lambda: False) is None  # nothing to measure with
 
 
 def test_a_draft_s_step_is_timed_also_where_it_would_stop_or_copy() -> None:

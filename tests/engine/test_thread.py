@@ -53,6 +53,17 @@ async def test_an_engine_that_dies_in_the_first_step_is_told_to_its_callers():
         await thread.ended()
 
 
+async def test_costs_are_measured_anew_between_jobs_only():
+    thread = EngineThread(lambda: ScriptedEngine(round_seconds=0.01))
+    version = (await thread.start()).costs.version
+    async with aclosing(thread.execute(job("r"))) as chunks:
+        await anext(chunks)
+        assert not await thread.profile()
+    assert await thread.profile()
+    assert (await thread.describe()).costs.version == version + 1
+    await thread.stop()
+
+
 async def test_drafts_come_and_go_over_the_thread():
     thread = EngineThread(ScriptedEngine)
     await thread.start()

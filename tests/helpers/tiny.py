@@ -15,6 +15,7 @@ from specsched.engine.kv import RaggedKV
 from specsched.engine.kv.blocks import BlockKV
 from specsched.engine.kv.rectangles import RectangularKV
 from specsched.engine.model import LanguageModel
+from specsched.engine.profile import Measure, unmeasured
 from specsched.engine.proposers.base import Proposer
 from specsched.engine.proposers.draft_model import DraftModelProposer
 from specsched.engine.proposers.ngram import NgramProposer
@@ -107,6 +108,7 @@ def engine_of(
     load: DraftLoader | None = None,
     make_kv: Callable[[int, int], RaggedKV] = RectangularKV,
     style: Style | None = None,
+    measure: Measure = unmeasured,
     device: str = "cpu",
 ) -> Engine:
     """An engine over copies of given networks (it changes their attention), with an n-gram proposer beside them."""
@@ -136,7 +138,7 @@ def engine_of(
     )
     told = last_word(settings.synthetic_acceptance)
     rounds = style.rounds(model, drafts.proposers, told) if style else None
-    return Engine(info, model, drafts, controller or ScriptedController(), settings, rounds=rounds)
+    return Engine(info, model, drafts, controller or ScriptedController(), settings, rounds=rounds, measure=measure)
 
 
 def job(

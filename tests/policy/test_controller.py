@@ -142,6 +142,17 @@ def test_other_settings_go_on_with_the_credit_and_the_costs_of_those_before():
     assert after.credits[""] == before.credits[""] - 1
 
 
+def test_costs_that_were_measured_anew_take_the_place_of_the_tracked_ones():
+    adaptive, random = controller(watchdog_rounds=20), np.random.default_rng(0)
+    adaptive.begin("a", plan(0.9), sampled=False)
+    for number in range(20):  # a machine that is slow and fast by turns: no average follows it
+        play(adaptive, [view()], {"good": 0.9}, random, costs=(1.0, 0.05, 0.2) if number % 4 else (3.0, 0.05, 0.2))
+    assert adaptive.profile_wanted
+    adaptive.reprice(grid(slope=0.5))
+    assert not adaptive.profile_wanted
+    assert adaptive.costs.verifying(1, 4, 64) == pytest.approx(3.0)
+
+
 def test_a_draft_that_was_disabled_in_a_round_is_not_taken_for_free():
     tried = controller()
     tried.begin("a", plan(), sampled=False)

@@ -117,6 +117,28 @@ class Keeping(Noting):
     vetoes = 2
 
 
+class Watching(Noting):
+    """Wants a profile."""
+
+    profile_wanted = True
+    priced = None
+
+    def reprice(self, costs):
+        self.priced, self.profile_wanted = costs, False
+
+
+def test_a_new_profile_is_wanted_by_any_and_told_to_all():
+    made = []
+    succession = Succession(lambda settings: made.append(Watching(settings)) or made[-1])
+    succession.begin("a", Plan(round_settings="x"), sampled=False)
+    succession.begin("b", Plan(round_settings="y"), sampled=False)
+    assert succession.profile_wanted
+    succession.reprice("costs")
+    assert [each.priced for each in made[1:]] == ["costs", "costs"]
+    assert not succession.profile_wanted
+    assert not Succession(Noting).profile_wanted
+
+
 def test_the_accounts_are_the_newest_s_and_vetoes_are_everybody_s():
     succession = Succession(Keeping)
     assert (succession.credits, succession.vetoes) == ({"acme": 7.0}, 2)

@@ -76,6 +76,8 @@ def test_workers_figures_are_taken_and_vetoes_counted_over_restarts(
         meter.loads([WorkerLoad("worker-0", 1, 0, 0, 25, 100, -3.5, vetoes), WorkerLoad("old", 0, 0, 0, 0)])
     assert [registry.get_sample_value(name, worker) for name in names] == [-3.5, 0.25]
     assert registry.get_sample_value("specsched_guard_vetoes_total") == 6
+    meter.profiled()
+    assert registry.get_sample_value("specsched_worker_profiles_total") == 1
 
 
 def test_tenants_are_counted_within_a_bound(registry: CollectorRegistry, meter: SchedulerMetrics) -> None:

@@ -83,7 +83,8 @@ class Policy(Section):
     watchdog_factor: float = Field(
         default=1.15,
         gt=1,
-        description="Measured ÷ predicted time of 200 rounds beyond which a worker halves its lookaheads.",
+        description="Measured ÷ predicted time of 200 rounds beyond which a worker halves its lookaheads "
+        "and wants its costs profiled anew.",
     )
     guard_slowdown_share: float = Field(
         default=0.02, gt=0, lt=1, description="How much slower than plain decoding the guard lets a worker become."
