@@ -88,7 +88,8 @@ class Scheduler:
         self._logbook = Logbook(parts.sink)
         self._observer = Observer(parts.snapshot.policy, parts.meter, self._logbook, parts.capture)
         self._memory = Memory(parts.snapshot.policy, parts.store)
-        self._profiling = Profiling(parts.dispatcher, parts.meter, parts.clock)
+        self.profiling = Profiling(parts.dispatcher, parts.meter, parts.clock)
+        """Has workers measure their costs anew."""
         self.steering = Steering(parts.snapshot, self._memory, self._observer, parts.dispatcher)
         """What an operator may turn."""
         self.advisor = Advisor(parts.advice, self._observer, parts.feedback)
@@ -129,10 +130,6 @@ class Scheduler:
     def loads(self) -> list[WorkerLoad]:
         """How busy each worker is."""
         return list(self._parts.dispatcher.loads())
-
-    async def keep_profiled(self) -> None:
-        """Have workers measure their costs anew where that is due, for ever."""
-        await self._profiling.keep()
 
     async def keep_learned(self) -> None:
         """Save what the policy learns, for ever."""

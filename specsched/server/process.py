@@ -57,7 +57,7 @@ async def run_server(
         await each.start()
     log.info("listening", address=server.address)
     health = asyncio.ensure_future(_follow_health(servers, dispatcher))
-    duties = (stop.wait(), failed(), _measure(scheduler), scheduler.keep_learned(), scheduler.keep_profiled())
+    duties = (stop.wait(), failed(), _measure(scheduler), scheduler.keep_learned(), scheduler.profiling.keep())
     tasks = [health, *map(asyncio.ensure_future, duties)]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
