@@ -199,6 +199,10 @@ class Steps(LanguageModel):
         self.taken += 1
         return super().step(rows, ids)
 
+    def follow(self, rows, tokens, steps):
+        self.taken += steps
+        return super().follow(rows, tokens, steps)
+
 
 def test_an_engine_without_rows_measures_its_costs_anew_and_its_controller_goes_by_them() -> None:
     controller = AdaptiveController(PolicySettings(), CostGrid(1, (CostPoint(1, 64, 1.0),), ()), seed=0)
