@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from specsched.bench.replay.recording import Recording
 
 LoopsOption = Annotated[bool, typer.Option("--without-loops", help="Leave out completions that repeat themselves.")]
+DraftsOption = Annotated[
+    list[str] | None, typer.Option("--draft", help="A draft that there is; again for more. All by default.")
+]
 
 app = typer.Typer(help="Record the target's paths once; score any policy on them.", invoke_without_command=True)
 
@@ -112,13 +115,14 @@ def run(
     ] = (Costs.MEASURED),
     half: Annotated[Half, typer.Option(help="Tune on one half of the prompts, report on the other.")] = Half.REPORT,
     without_loops: LoopsOption = False,
+    drafts: DraftsOption = None,
     evaluation: Evaluation,
 ) -> None:
     """Score policies on recorded paths against what could have been had, in hindsight."""
     from specsched.bench.replay.recording import Folder
-    from specsched.bench.replay.scenarios import chosen_paths
+    from specsched.bench.replay.scenarios import chosen_paths, with_drafts
 
-    paths = chosen_paths(Folder(folder).load(), half.value, loops=not without_loops)
+    paths = chosen_paths(with_drafts(Folder(folder).load(), drafts or ()), half.value, loops=not without_loops)
     evaluation.run("specsched replay run", *recorded(paths, costs, evaluation.requests))
 
 
@@ -128,13 +132,15 @@ def compare(
     folder: Annotated[Path, typer.Argument(help="What `replay record` made.")],
     *,
     without_loops: LoopsOption = False,
+    drafts: DraftsOption = None,
     json_file: FileOption = None,
 ) -> None:
     """Compare the best static arm per class with the best one for all: what there is to adapt to."""
     from specsched.bench.replay.recording import Folder
+    from specsched.bench.replay.scenarios import with_drafts
     from specsched.cli.headroom import measure_headroom
 
-    paths = Folder(folder).load()
+    paths = with_drafts(Folder(folder).load(), drafts or ())
     report = run_benchmark(
         "headroom",
         lambda _say: measure_headroom(paths, loops=not without_loops),

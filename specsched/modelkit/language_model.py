@@ -34,10 +34,10 @@ class LanguageModel:
 
     @property
     def eos_ids(self) -> frozenset[int]:
-        """Ids that end a completion."""
+        """Ids that end a completion, as for an engine: the tokenizer is not asked."""
         eos = self.network.generation_config.eos_token_id
         if eos is None:
-            eos = self.tokenizer.eos_token_id
+            eos = self.network.config.eos_token_id
         return frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
 
     def prompt_ids(self, prompt: str) -> list[int]:

@@ -169,6 +169,7 @@ class _Given(Drawing):
         self, followed: Sequence[_Followed], rows: Sequence[Row], gammas: Sequence[int], stop_below: float
     ) -> None:
         super().__init__(rows, gammas, stop_below)
+        self._sampled = []  # nobody judges these draws: no laws are kept
         self._followed = followed
 
     def _draw(self, logits: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from specsched.bench.evaluation.oracles import ScriptedPolicy, play
 from specsched.bench.evaluation.static import PLAIN, StaticTimes, static_arms
 from specsched.bench.replay.headroom import headroom
 from specsched.bench.replay.recording import Folder
-from specsched.bench.replay.scenarios import PLOTS, Replayed, chosen_paths, grid_like
+from specsched.bench.replay.scenarios import PLOTS, Replayed, chosen_paths, grid_like, with_drafts
 from specsched.cli.main import app
 from specsched.engine.load import load_engine
 from specsched.engine.settings import EngineSettings
@@ -47,7 +47,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory):
     """A draft, prompt lookup, a draft that copies first and stops when unsure, and one that only stops."""
-    manifest = save_pool(tmp_path_factory.mktemp("replayed"))
+    manifest = save_pool(tmp_path_factory.mktemp("replayed"), seed=1)  # a target that repeats itself now and then
     further = "{id: ngram, kind: ngram}, {id: copying, path: draft, copy_match_tokens: 4, stop_below_share: 0.3}"
     text = manifest.read_text().replace("{id: ngram, kind: ngram}", f"{further}, {{{STOPPING}}}")
     manifest.write_text(text)
@@ -137,6 +137,15 @@ def test_a_recording_with_other_options_is_left_alone(recorded, pool, data):
     done = CliRunner().invoke(app, [*command, "--seed", "7"])
     assert done.exit_code == 2
     assert "another seed" in done.output
+
+
+def test_drafts_can_be_left_out(recorded):
+    recording = Folder(recorded).load()
+    few = with_drafts(recording, ("ngram", "draft"))
+    assert replayed(few, Arm("draft", 4)) == replayed(recording, Arm("draft", 4))
+    done = CliRunner().invoke(app, ["replay", "headroom", str(recorded), "--draft", "ghost"])
+    assert done.exit_code == 2
+    assert "'ghost': give one of draft, ngram, copying, stopping" in done.output
 
 
 @pytest.mark.parametrize("name", PLOTS)

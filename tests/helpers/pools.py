@@ -8,9 +8,9 @@ from tests.helpers.tiny import perturbed, tiny_network
 VOCABULARY = 320
 
 
-def save_pool(folder: Path) -> Path:
+def save_pool(folder: Path, seed: int = 0) -> Path:
     """Write models and manifest; returns the manifest."""
-    target = tiny_network("llama", vocab=VOCABULARY, spread=0.5)
+    target = tiny_network("llama", vocab=VOCABULARY, spread=0.5, seed=seed)
     for name, network in (("target", target), ("draft", perturbed(target, 0.02))):
         network.save_pretrained(folder / name)
         save_tokenizer(folder / name)

@@ -7,9 +7,9 @@ all, so a recording that was cut off goes on where it was.
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path as File
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -66,6 +66,11 @@ class RecordedPath:
     def sampled(self) -> bool:
         """Whether it was drawn, not the arg max."""
         return self.temperature > 0
+
+    def with_drafts(self, order: Sequence[int]) -> Self:
+        """Keep the drafts of these numbers, in this order."""
+        arrays = {name: getattr(self, name)[order] for name in ("hazards", "offered", "steps", "overlaps")}
+        return replace(self, **arrays)
 
     @property
     def path(self) -> Path:

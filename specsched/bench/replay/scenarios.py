@@ -6,7 +6,7 @@ from math import ceil
 
 import numpy as np
 
-from specsched.bench.evaluation.world import Path, World, WorldRequest
+from specsched.bench.evaluation.world import World, WorldRequest
 from specsched.bench.replay.recording import RecordedPath, Recording
 from specsched.bench.simulation.costs import MACHINES, profiled
 from specsched.errors import SetupError
@@ -89,7 +89,7 @@ class Replayed:
             rows=plot.rows[index * len(plot.rows) // self.requests],
             prompt_class=path.prompt_class,
             stage=stage,
-            path=_swapped(path.path) if plot.swapped and stage else path.path,
+            path=_swapped(path).path if plot.swapped and stage else path.path,
             sampled=path.sampled,
         )
 
@@ -115,6 +115,22 @@ def chosen_paths(recording: Recording, half: str, *, loops: bool) -> Recording:
     return replace(recording, paths=paths)
 
 
+def with_drafts(recording: Recording, drafts: Sequence[str]) -> Recording:
+    """Keep some drafts, in this order; none named: all.
+
+    Raises:
+        SetupError: one was not recorded.
+    """
+    known = recording.head.drafts
+    if unknown := [draft for draft in drafts if draft not in known]:
+        raise SetupError(f"--draft {unknown[0]!r}: give one of {', '.join(known)}")
+    if not drafts:
+        return recording
+    order = [known.index(draft) for draft in drafts]
+    paths = [path.with_drafts(order) for path in recording.paths]
+    return replace(recording, head=replace(recording.head, drafts=tuple(drafts)), paths=paths)
+
+
 def grid_like(machine: str, recording: Recording) -> CostGrid:
     """Costs of a machine on which drafts cost as much of the target's step as was measured.
 
@@ -135,7 +151,5 @@ def grid_like(machine: str, recording: Recording) -> CostGrid:
     return replace(MACHINES[machine], steps=steps).grid()
 
 
-def _swapped(path: Path) -> Path:
-    order: Sequence[int] = [1, 0, *range(2, len(path.hazards))]
-    overlaps = None if path.overlaps is None else path.overlaps[order]
-    return Path(path.hazards[order], path.offered[order], path.steps[order], overlaps)
+def _swapped(path: RecordedPath) -> RecordedPath:
+    return path.with_drafts([1, 0, *range(2, len(path.hazards))])
