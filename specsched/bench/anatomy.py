@@ -10,7 +10,6 @@ from specsched.engine.base import EngineCore
 from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.drawing import Drawing
 from specsched.engine.rounds import score
-from specsched.engine.soundness import sound_rows
 from specsched.engine.verify import verify
 from specsched.records import Chunk, Job
 
@@ -19,7 +18,6 @@ PARTS: Mapping[str, Sequence[Callable[..., object]]] = {
     "draft: draw": (Drawing.next, Drawing.drafts, Drawing.take),
     "target: forward": (score,),
     "accept": (verify,),
-    "look for what is no number": (sound_rows,),
 }
 REST = "choose, commit, record, deliver"
 

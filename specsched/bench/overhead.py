@@ -44,9 +44,10 @@ def round_overhead(
     for row in range(rows):
         job = Job(str(row), _PROMPT, sampling, plan, row, max_tokens=_CONTEXT_TOKENS // 2, ignore_eos=True)
         engine.submit(job, lambda _chunk: None)
-    for _ in range(_WARM_UP):
-        engine.step()
-    return median(_round(engine, swept, stopwatch) for _ in range(rounds))
+    with engine.computing():
+        for _ in range(_WARM_UP):
+            engine.step()
+        return median(_round(engine, swept, stopwatch) for _ in range(rounds))
 
 
 def _round(engine: Engine, swept: Tensor, stopwatch: Callable[[], float]) -> float:

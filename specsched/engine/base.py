@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
@@ -74,6 +75,10 @@ class EngineCore(Protocol):
         Returns:
             Whether it was done; costs are as before where it wasn't.
         """
+        ...
+
+    def computing(self) -> AbstractContextManager[object]:
+        """What a thread is in while it steps this engine: entered once, it costs less than in every step."""
         ...
 
     def step(self) -> bool:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from specsched.engine.base import Deliver
 from specsched.engine.drafts import Drafts
 from specsched.engine.finish import Ending, cut
 from specsched.engine.hindsight import look_back
+from specsched.engine.inference import inferring
 from specsched.engine.kv.prefix import PrefixCache
 from specsched.engine.law import History
 from specsched.engine.logprobs import token_logprobs
@@ -115,7 +117,7 @@ class Engine:
         )
         self._roster.waiting[job.request_id] = Waiting(job, deliver, self._clock())
 
-    @torch.inference_mode()  # another row moves into its place
+    @inferring  # another row moves into its place
     def cancel(self, request_id: str) -> None:
         """Free the row now and deliver its last chunk."""
         aborted = Chunk((), finish=FinishReason.ABORTED)
@@ -173,7 +175,11 @@ class Engine:
 
     # --------------------------------------------------------------------------------------------- the loop
 
-    @torch.inference_mode()
+    def computing(self) -> AbstractContextManager[object]:
+        """What a thread is in while it steps this engine."""
+        return torch.inference_mode()
+
+    @inferring
     def step(self) -> bool:
         """Let rows join, take in a stretch of their prompts, run one round. Returns whether there is more to do."""
         self._drafts.tend()
@@ -193,18 +199,18 @@ class Engine:
     def _round(self, rows: list[Row]) -> None:
         """Propose → verify → accept → commit."""
         outcome = self._rounds.play(rows, self._arms(rows))
-        self._end_unsound(rows, outcome.sound)
+        self._end_unsound(rows, outcome.verdicts)
         endings = [self._commit(*each) for each in zip(rows, outcome.verdicts, outcome.records, strict=True)]
         in_order = sorted(range(len(rows)), key=lambda i: endings[i].finish is not None)
         for i in in_order:  # after all commits: leaving moves KV; who ends is last: it looks back
             self._deliver(rows[i], endings[i], outcome.logits, i)
 
-    def _end_unsound(self, rows: list[Row], sound: Sequence[bool]) -> None:
+    def _end_unsound(self, rows: list[Row], verdicts: Sequence[Verdict]) -> None:
         """Give up rows whose logits are no numbers, and the engine with them.
 
         Their keys and values are no numbers either; they would spread to whoever is masked beside them.
         """
-        unsound = [row for row, is_sound in zip(rows, sound, strict=True) if not is_sound]
+        unsound = [row for row, verdict in zip(rows, verdicts, strict=True) if not verdict.sound]
         for row in unsound:
             self._end(row, Chunk((), failure="the target computed no numbers for it"))
         if unsound:

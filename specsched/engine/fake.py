@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from specsched.engine.base import Deliver
@@ -133,6 +134,10 @@ class ScriptedEngine:
             return False
         self._info = replace(self._info, costs=replace(self._info.costs, version=self._info.costs.version + 1))
         return True
+
+    def computing(self) -> AbstractContextManager[object]:
+        """Nothing."""
+        return nullcontext()
 
     def step(self) -> bool:
         """Run one round of every row."""

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from specsched.engine.decoders import WAYS, Way, choose_decoder
 from specsched.engine.fused.decoder import FusedDecoder
+from specsched.engine.inference import inferring
 from specsched.engine.int8 import packed_parameters
 from specsched.engine.kv import KVRow, RaggedKV, Window
 from specsched.engine.kv.rectangles import RectangularKV
@@ -70,7 +71,7 @@ class LanguageModel:
         """Weights, tied ones counted once."""
         return self._parameters
 
-    @torch.inference_mode()
+    @inferring
     def forward(self, rows: Sequence[KVRow], tokens: Sequence[Sequence[int]], *, keep_last: bool = False) -> Tensor:
         """Run new tokens of each row; shorter rows are padded on the right.
 

@@ -10,7 +10,6 @@ from torch import Tensor
 from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.base import NOTHING, Draft, Proposer
 from specsched.engine.row import Row
-from specsched.engine.soundness import sound_rows
 from specsched.engine.synthetic import Told
 from specsched.engine.verify import Verdict
 from specsched.policy.base import Arm
@@ -28,8 +27,6 @@ class Outcome:
     records: Sequence[RoundRecord]
     logits: Tensor
     """The target's raw ones, [B, ≥ γ_i + 1, V]; valid until its next forward."""
-    sound: Sequence[bool]
-    """Whether a row's are numbers; its verdict means nothing where they are not."""
 
 
 class Rounds(Protocol):
@@ -82,7 +79,7 @@ class HostRounds:
             record_of(arm, len(tokens), verdict, len(rows), proposing, verifying)
             for arm, tokens, verdict in zip(arms, drafted, verdicts, strict=True)
         ]
-        return Outcome(verdicts, records, logits, sound_rows(logits, [len(tokens) + 1 for tokens in drafted]))
+        return Outcome(verdicts, records, logits)
 
     def verify(self, rows: Sequence[Row], drafts: Sequence[Draft]) -> tuple[Tensor, Sequence[Verdict]]:
         """Score and judge."""

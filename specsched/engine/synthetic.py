@@ -35,7 +35,7 @@ class SyntheticAcceptance:
         accepted = 0
         while accepted < len(drafted) and self._stands(row, accepted):
             accepted += 1
-        return Verdict([*drafted[:accepted], verdict.tokens[-1]], accepted)
+        return Verdict([*drafted[:accepted], verdict.tokens[-1]], accepted, sound=verdict.sound)
 
     def _stands(self, row: Row, ahead: int) -> bool:
         rate = self._rates[min(ahead, len(self._rates) - 1)]

@@ -140,9 +140,10 @@ class EngineThread:
 
     def _serve(self, engine: EngineCore) -> None:
         busy = False
-        while not self._stopping:
-            self._obey(engine, wait=not busy)
-            busy = engine.step()
+        with engine.computing():
+            while not self._stopping:
+                self._obey(engine, wait=not busy)
+                busy = engine.step()
 
     def _obey(self, engine: EngineCore, *, wait: bool) -> None:
         """Run the commands that are there; with `wait`, sleep until there is one."""

@@ -7,7 +7,7 @@ Positions are packed: row i has γ_i + 1 of them, and all rows lie one after the
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, islice
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from specsched.engine.draw import coupled_choices, draw
 from specsched.engine.law import shape_logits
 from specsched.engine.noise import Purpose, uniform
-from specsched.engine.peaks import best_tokens
+from specsched.engine.peaks import Peaks
 from specsched.engine.proposers.base import Draft
 from specsched.engine.row import Row
 
@@ -32,6 +32,8 @@ class Verdict:
     num_accepted: int
     overlaps: tuple[float, ...] = ()
     """β_j = Σ_x min(p, q), positions 1 … num_accepted + 1, where p and q are laws (rejection sampling)."""
+    sound: bool = True
+    """Whether the target's logits are numbers; all else means nothing where they are not."""
 
 
 def verify(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:
@@ -42,31 +44,27 @@ def verify(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list
         rows: The rows.
         drafts: Their drafts, possibly empty.
     """
-    members: dict[_Judge, list[int]] = {}
-    for i, row in enumerate(rows):
-        members.setdefault(_judge_of(row), []).append(i)
-    if len(members) == 1:
-        (judge,) = members
-        return judge(logits, rows, drafts)
-    verdicts: dict[int, Verdict] = {}
-    for judge, of_judge in members.items():
-        judged = judge(logits[of_judge], [rows[i] for i in of_judge], [drafts[i] for i in of_judge])
-        verdicts.update(zip(of_judge, judged, strict=True))
-    return [verdicts[i] for i in range(len(rows))]
+    peaks, counts = Peaks(logits), [len(draft.tokens) + 1 for draft in drafts]
+    verdicts = [_agreement(draft, peaks.tokens(i, counts[i])) for i, draft in enumerate(drafts)]
+    for judge, members in _judged(rows).items():
+        judged = judge(logits[members], [rows[i] for i in members], [drafts[i] for i in members])
+        for i, verdict in zip(members, judged, strict=True):
+            verdicts[i] = verdict
+    return [
+        verdict if peaks.sound(i, counts[i]) else replace(verdict, sound=False) for i, verdict in enumerate(verdicts)
+    ]
 
 
 _Judge = Callable[[Tensor, Sequence[Row], Sequence[Draft]], list[Verdict]]
 
 
-def _judge_of(row: Row) -> _Judge:
-    if row.plain:
-        return _match
-    return _agree if row.job.sampling.coupled else _reject
-
-
-def _match(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:  # noqa: ARG001 - a judge's
-    """Accept while the draft names the best token: `_agree` of rows that nothing is shaped or perturbed for."""
-    return [_agreement(*each) for each in zip(drafts, best_tokens(logits).tolist(), strict=True)]
+def _judged(rows: Sequence[Row]) -> dict[_Judge, list[int]]:
+    """Say who judges the rows that do not simply take the best token of raw logits."""
+    members: dict[_Judge, list[int]] = {}
+    for i, row in enumerate(rows):
+        if not row.plain:
+            members.setdefault(_agree if row.job.sampling.coupled else _reject, []).append(i)
+    return members
 
 
 def _agree(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:

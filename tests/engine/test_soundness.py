@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from specsched.engine.soundness import UnsoundTarget, sound_rows
+from specsched.engine.peaks import Peaks
+from specsched.engine.soundness import UnsoundTarget
 from tests.helpers.tiny import Collected, engine_of, job, tiny_network
 
 NAN, INF = float("nan"), float("inf")
@@ -14,12 +15,13 @@ NAN, INF = float("nan"), float("inf")
     [([1.0, 2.0], True), ([-INF, 2.0], True), ([NAN, 2.0], False), ([2.0, INF], False), ([-INF, -INF], False)],
 )
 def test_one_finite_best_logit_is_a_law(logits, sound):
-    assert sound_rows(torch.tensor([[[0.0, 1.0]], [logits]]), [1, 1]) == [True, sound]
+    peaks = Peaks(torch.tensor([[[0.0, 1.0]], [logits]]))
+    assert [peaks.sound(row, 1) for row in (0, 1)] == [True, sound]
 
 
 def test_what_lies_beyond_a_row_s_own_positions_says_nothing_of_it():
     logits = torch.tensor([[[0.0, 1.0], [NAN, NAN]], [[0.0, 1.0], [NAN, 1.0]]])
-    assert sound_rows(logits, [1, 2]) == [True, False]
+    assert [Peaks(logits).sound(*row) for row in ((0, 1), (1, 2))] == [True, False]
 
 
 def test_rows_without_numbers_are_given_up_and_the_engine_ends():

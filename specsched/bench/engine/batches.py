@@ -50,8 +50,9 @@ def play(
     started = clock()
     for question in questions:
         engine.submit(replace(question.job(max_tokens), plan=plan_of(mode)), deliver_to(taken[question.id]))
-    while engine.step():
-        pass
+    with engine.computing():
+        while engine.step():
+            pass
     seconds = clock() - started
     return Played(tuple(map(tuple, taken.values())), seconds)
 

@@ -93,8 +93,9 @@ class EngineContender:
 
         started = self._clock()
         self._engine.submit(replace(question.job(max_tokens), plan=plan_of(mode)), take)
-        while self._engine.step():
-            pass
+        with self._engine.computing():
+            while self._engine.step():
+                pass
         return Answer(
             tokens=tuple(token for chunk in chunks for token in chunk.token_ids),
             decode_seconds=times[-1] - times[0],

@@ -38,8 +38,6 @@ class Judgement:
 
     verdict: Verdict
     drafted: list[int]
-    sound: bool
-    """Whether the target's logits are numbers."""
 
 
 def judge(logits: Tensor, rows: Sequence[Row], guesses: Guesses) -> list[Judgement]:
@@ -119,7 +117,7 @@ def _columns(like: Tensor) -> Tensor:
 
 
 def _sound(logits: Tensor, counts: Tensor) -> Tensor:
-    """Whether every position of a row has a finite best logit (`soundness`), [B]."""
+    """Whether every position of a row has a finite best logit (`Peaks.sound`), [B]."""
     finite = torch.isfinite(logits.amax(-1))  # [B, W]
     return (finite | (_columns(finite) > counts[:, None])).all(1)
 
@@ -130,4 +128,4 @@ def _unpacked(line: Sequence[float], row: Row) -> Judgement:
     tokens = [int(token) for token in rest[: n + 1]]
     overlaps = () if row.job.sampling.coupled else tuple(rest[width : width + min(n + 1, count)])
     drafted = [int(token) for token in rest[2 * width : 2 * width + count]]
-    return Judgement(Verdict(tokens, n, overlaps), drafted, bool(sound))
+    return Judgement(Verdict(tokens, n, overlaps, bool(sound)), drafted)

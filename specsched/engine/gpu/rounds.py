@@ -62,7 +62,7 @@ class DeviceRounds:
             record_of(arm, len(each.drafted), verdict, len(rows), proposing, verifying)
             for arm, each, verdict in zip(arms, judged, verdicts, strict=True)
         ]
-        return Outcome(verdicts, records, logits, [each.sound for each in judged])
+        return Outcome(verdicts, records, logits)
 
     def verify(self, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Judgement]:
         """Verify drafts that the host knows: for the profile."""

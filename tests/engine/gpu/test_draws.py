@@ -87,7 +87,7 @@ def test_the_device_accepts_what_the_host_accepts(seed):
     expected = verify(logits, rows, drafts)
     got = judge(logits, rows, guesses)
     for row, ours, theirs, draft in zip(rows, got, expected, drafts, strict=True):
-        assert ours.sound
+        assert ours.verdict.sound
         assert ours.drafted == draft.tokens
         assert ours.verdict.num_accepted == theirs.num_accepted
         assert ours.verdict.overlaps == pytest.approx(theirs.overlaps, abs=1e-6)
@@ -106,9 +106,9 @@ def test_a_row_whose_logits_are_no_numbers_is_told_from_its_neighbours():
     logits, rows, _, guesses = case(2)
     short = min(range(len(rows)), key=lambda i: guesses.most[i])
     logits[short, guesses.most[short] + 1 :] = torch.nan  # beyond its own positions: rubbish, which is allowed
-    assert all(each.sound for each in judge(logits, rows, guesses))
+    assert all(each.verdict.sound for each in judge(logits, rows, guesses))
     logits[short, guesses.most[short]] = torch.nan
-    assert [each.sound for each in judge(logits, rows, guesses)] == [i != short for i in range(len(rows))]
+    assert [each.verdict.sound for each in judge(logits, rows, guesses)] == [i != short for i in range(len(rows))]
 
 
 def test_a_batch_of_one_kind_is_not_copied():
