@@ -54,8 +54,12 @@ class _Team:
 
     def gamma(self, bound: int) -> int:
         """The longest γ among them, for which the others wait."""
-        gamma = min(self.free_limit, bound)
-        return max(self.pinned_gamma, gamma)
+        return self.gammas((bound,))[0]
+
+    def gammas(self, bounds: Sequence[int]) -> list[int]:
+        """The same for several bounds."""
+        least, most = self.pinned_gamma, max(self.pinned_gamma, self.free_limit)
+        return [least if bound < least else min(bound, most) for bound in bounds]
 
 
 class Batch:
@@ -84,8 +88,11 @@ class Batch:
 
     def groups(self, bound: int) -> tuple[Group, ...]:
         """Rows by draft under a bound."""
-        groups = (Group(draft, team.rows(bound), team.gamma(bound)) for draft, team in self._teams.items())
-        return tuple(group for group in groups if group.gamma)
+        return tuple(
+            Group(draft, team.rows(bound), team.gamma(bound))
+            for draft, team in self._teams.items()
+            if bound or team.pinned
+        )
 
     def goodputs(self) -> list[float]:
         """Expected tokens per second by bound, from 0 to `highest`."""
@@ -98,15 +105,16 @@ class Batch:
 
     def _seconds(self) -> list[float]:
         bounds = range(self.highest + 1)
-        gammas = {draft: [team.gamma(bound) for bound in bounds] for draft, team in self._teams.items()}
+        gammas = {draft: team.gammas(bounds) for draft, team in self._teams.items()}
         widths = list(map(max, zip(*gammas.values(), strict=True))) or [0]
         verify = self._costs.verifications(len(self._lanes), widths[-1], self._context)
         seconds = [verify[width] for width in widths]
         for draft, team in self._teams.items():
-            for bound, gamma in enumerate(gammas[draft]):
-                if gamma:
-                    overhead, step = self._costs.line(draft, team.rows(bound), self._context)
-                    seconds[bound] += overhead + step * gamma
+            if team.pinned:
+                seconds[0] += self._costs.drafting(draft, team.pinned, team.pinned_gamma, self._context)
+            overhead, step = self._costs.line(draft, team.rows(1), self._context)  # the same under all other bounds
+            for bound, gamma in enumerate(gammas[draft][1:], start=1):
+                seconds[bound] += overhead + step * gamma
         return seconds
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 
 from specsched.policy.base import Arm, RoundController, RowView
 from specsched.policy.batch import Batch, Lane
@@ -39,7 +38,7 @@ class PlannedController:
         self._plans.pop(request_id, None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Round:
     """The round that is under way."""
 
@@ -107,7 +106,7 @@ class AdaptiveController:
         """Choose one arm per row for the round that comes."""
         self._cast(rows)
         self._rows = by_tenant([(row.tenant, 1) for row in rows])
-        context = fmean(row.context_tokens for row in rows)
+        context = sum([row.context_tokens for row in rows]) / len(rows)
         plain_seconds = self._costs.plain(len(rows), context)
         lanes, catch_up = self._lanes(rows, plain_seconds)
         batch = Batch(lanes, self._costs, context)
@@ -117,8 +116,7 @@ class AdaptiveController:
         bound = self._bound if allowed else 0
         arms = batch.arms(bound)
         by_row = dict(zip((row.request_id for row in rows), arms, strict=True))
-        tenants = {row.request_id: row.tenant for row in rows}
-        self._round = _Round(by_row, tenants, batch.groups(bound), context)
+        self._round = _Round(by_row, {row.request_id: row.tenant for row in rows}, batch.groups(bound), context)
         return arms
 
     def observe(self, request_id: str, round_record: RoundRecord) -> None:
@@ -174,7 +172,7 @@ class AdaptiveController:
         """
         highest = min(batch.highest, self._watchdog.max_gamma)
         goodputs = batch.goodputs()[: highest + 1]
-        best = max(range(len(goodputs)), key=goodputs.__getitem__)
+        best = goodputs.index(max(goodputs))
         stay = min(self._bound, highest)
         gain = self._settings.gamma_gain if best else 0.0
         return best if goodputs[best] > (1 + gain) * goodputs[stay] else stay

@@ -157,7 +157,8 @@ class TrackedCosts:
     def verifications(self, rows: int, widest: int, context_tokens: float) -> list[float]:
         """Seconds of the target's part of a round of so many rows by width, from 0 to `widest` drafted tokens."""
         known = self._model.verify_widths(rows, widest, context_tokens)
-        return [self._factor(rows * width) * seconds for width, seconds in enumerate(known, start=1)]
+        common, points = self._verify, self._points
+        return [common * points.get(rows * width, 1.0) * seconds for width, seconds in enumerate(known, start=1)]
 
     def verifying(self, rows: int, width: int, context_tokens: float) -> float:
         """Seconds of the target's part of a round of so many rows, each laid out with `width` drafted tokens."""
