@@ -25,6 +25,8 @@ SHAPE = np.dtype(
         ("floor", np.float32),  # ε of the norms
     ]
 )
+EMBEDDING = ("embedding",)
+"""Of its fields, the one that is an address."""
 NORMS = np.dtype([("attention", np.int64), ("inner", np.int64), ("query", np.int64), ("key", np.int64)])
 """Addresses of a layer's gains; of the last pair 0 where there are none."""
 QKV, OUT, GATE_UP, DOWN = range(4)

@@ -34,6 +34,8 @@ LINEAR = np.dtype(
         ("bias", np.int64),  # address, codes only
     ]
 )
+PLACES = ("weights", "start", "scale", "bias")
+"""Of its fields, those that are addresses; 0 for none."""
 _LEVELS = np.float32(127)
 _TINY = np.float32(1e-30)
 

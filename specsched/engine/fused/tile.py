@@ -7,7 +7,8 @@ row. What lies in the 64 bytes is the kind:
 * halves: two inputs as bfloat16, widened without loss; the operand's words are two float32 (so a step takes two).
 * singles: one input as float32; the operand's word is one float32.
 
-Weights are read once for all rows, which is why verifying eight tokens costs little more than one. Every sum goes
+Weights are read once for all rows, and fetched one tile ahead: where another process has driven them out of the cache,
+reading them is what a forward takes. Every sum goes
 through its inputs from first to last, in one fused multiply-add each: the same bits, whatever runs beside it.
 """
 
@@ -161,6 +162,8 @@ class Kind:
     def _emit_step(self, builder: Any, cells: list[list[Any]], group: range, places: Places, index: Any) -> None:
         here = builder.add(places.weights, builder.mul(index, places.step))
         weights = [builder.load(_at(builder, _moved(builder, here, places.panel, c), 0, INTS), align=4) for c in group]
+        for c in group:
+            _fetch(builder, _at(builder, _moved(builder, here, places.panel, c + self.panels), 0, ir.IntType(8)))
         words = _moved(builder, places.operand, index, 4 * len(self.parts))
         for r, row in enumerate(cells):
             line = _moved(builder, words, places.stride, r)
@@ -172,6 +175,13 @@ class Kind:
 
     def _load(self, builder: Any, base: Any, offset: int) -> Any:
         return builder.load(_at(builder, base, offset, self.sums), align=4)
+
+
+def _fetch(builder: Any, place: Any) -> None:
+    """Ask for a line of the panels that come next: where weights come from memory, computing waits for nothing else."""
+    flags = [ir.Constant(I32, flag) for flag in (0, 3, 1)]  # to read, soon, data
+    kind = ir.FunctionType(ir.VoidType(), [place.type, I32, I32, I32])
+    builder.call(builder.module.declare_intrinsic("llvm.prefetch.p0i8", (), kind), [place, *flags])
 
 
 def _moved(builder: Any, base: Any, by: Any, times: int) -> Any:

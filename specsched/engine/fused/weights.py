@@ -1,4 +1,4 @@
-"""A network's weights as the kernel reads them."""
+"""A network's weights as the kernel reads them: tables of addresses, and one stretch of memory in the order of use."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from specsched.engine.fused.forward import LINEARS, NORMS, SHAPE
+from specsched.engine.fused.forward import EMBEDDING, LINEARS, NORMS, SHAPE
 from specsched.engine.fused.lanes import LANES
-from specsched.engine.fused.product import CODES, HALVES, LINEAR, SINGLES
+from specsched.engine.fused.product import CODES, HALVES, LINEAR, PLACES, SINGLES
 from specsched.engine.fused.tile import PANELS, STEP_BYTES
 from specsched.engine.int8 import Int8Linear, weights_of
 
@@ -23,7 +23,8 @@ class Weights:
 
     def __init__(self, network: Any) -> None:
         """Copy a network's weights, so that it may be dropped."""
-        self._held: list[Array] = []
+        self._pieces: list[Array] = []
+        self._size = STEP_BYTES  # so that no piece begins at 0
         config, body = network.config, network.model
         layers = body.layers
         attention = layers[0].self_attn
@@ -51,20 +52,33 @@ class Weights:
         self.norms[-1]["attention"] = self._gain(body.norm)
         self.vocab_room = _up(config.vocab_size)
         self.linears[-1] = self._linear([network.lm_head], [self.vocab_room], room, adds=False)
+        self._memory = self._laid_out()
 
     @property
     def memory_bytes(self) -> int:
         """Bytes of all that the tables point at."""
-        return sum(array.nbytes for array in self._held)
+        return self._size
 
     def _keep(self, array: Array) -> int:
-        """Hold a copy that begins at a cache line; return its address."""
-        raw = np.empty(array.nbytes + STEP_BYTES, np.uint8)
-        start = -raw.ctypes.data % STEP_BYTES
-        held = raw[start : start + array.nbytes]
-        held[:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        self._held.append(held)
-        return int(held.ctypes.data)
+        """Note what is to be laid out, each piece from a cache line on; returns where, from the beginning."""
+        at = self._size
+        self._pieces.append(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        self._size += -(-array.nbytes // STEP_BYTES) * STEP_BYTES
+        return at
+
+    def _laid_out(self) -> Array:
+        """Copy all pieces, and make addresses of what the tables hold; 0 stays nothing."""
+        memory = np.empty(self._size + STEP_BYTES, np.uint8)
+        start = int(-memory.ctypes.data % STEP_BYTES)
+        at = start + STEP_BYTES
+        for piece in self._pieces:
+            memory[at : at + piece.size] = piece
+            at += -(-piece.size // STEP_BYTES) * STEP_BYTES
+        self._pieces.clear()
+        for table, fields in ((self.shape, EMBEDDING), (self.norms, NORMS.names or ()), (self.linears, PLACES)):
+            for name in fields:
+                table[name] += np.where(table[name] > 0, memory.ctypes.data + start, 0)
+        return memory
 
     def _gain(self, norm: nn.Module | None) -> int:
         return 0 if norm is None else self._keep(_padded(norm.weight[None], columns=_up(norm.weight.numel())))  # type: ignore[index,operator]
