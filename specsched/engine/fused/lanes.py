@@ -134,22 +134,41 @@ def fma(_typing: Any, a: Any, b: Any, c: Any) -> Any:
     return LANES_TYPE(a, b, c), lambda _c, builder, _s, args: call(builder, "llvm.fma.v16f32", *args)
 
 
+def _larger(builder: Any, a: Any, b: Any) -> Any:
+    """Emit the larger of each pair, one instruction of x86; b where either is no number."""
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
 @instruction
 def larger(_typing: Any, a: Any, b: Any) -> Any:
-    """Return the larger of each pair; what is no number stays none."""
-    return LANES_TYPE(a, b), lambda _c, builder, _s, args: call(builder, "llvm.maximum.v16f32", *args)
+    """Return the larger of each pair, `b` where either is no number."""
+    return LANES_TYPE(a, b), lambda _c, builder, _s, args: _larger(builder, *args)
+
+
+def _larger_bits(builder: Any, a: Any, b: Any) -> Any:
+    """Emit the larger of two that are not negative, by their bits: ordered like the numbers, NaN above all."""
+    left, right = (builder.bitcast(each, INTS) for each in (a, b))
+    return builder.bitcast(builder.select(builder.icmp_signed(">", left, right), left, right), FLOATS)
 
 
 @instruction
 def larger_magnitude(_typing: Any, a: Any, b: Any) -> Any:
-    """Return the larger of a ≥ 0 and |b|, by their bits: they are ordered like the numbers, NaN above all."""
+    """Return the larger of a ≥ 0 and |b|; what is no number stays none."""
 
     def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
-        left, right = (builder.bitcast(arg, INTS) for arg in args)
-        right = builder.and_(right, ir.Constant(INTS, [0x7FFFFFFF] * LANES))
-        return builder.bitcast(builder.select(builder.icmp_signed(">", left, right), left, right), FLOATS)
+        return _larger_bits(builder, args[0], call(builder, "llvm.fabs.v16f32", args[1]))
 
     return LANES_TYPE(a, b), emit
+
+
+@instruction
+def largest_magnitude(_typing: Any, value: Any) -> Any:
+    """Return the largest of all lanes, none of them negative; what is no number stays none."""
+
+    def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        return _folded(builder, args[0], lambda a, b: _larger_bits(builder, a, b))
+
+    return types.float32(value), emit
 
 
 @instruction
@@ -199,7 +218,8 @@ def exp(_typing: Any, value: Any) -> Any:
         def each(number: float) -> Any:
             return _floats([number] * LANES)
 
-        x = call(builder, "llvm.minimum.v16f32", call(builder, "llvm.maximum.v16f32", args[0], each(-87.0)), each(88.0))
+        x = _larger(builder, each(-87.0), args[0])
+        x = builder.select(builder.fcmp_ordered("<", each(88.0), x), each(88.0), x)
         twos = call(builder, "llvm.rint.v16f32", builder.fmul(x, each(1.44269504088896341)))
         rest = call(builder, "llvm.fma.v16f32", twos, each(-0.693359375), x)
         rest = call(builder, "llvm.fma.v16f32", twos, each(2.12194440e-4), rest)

@@ -11,7 +11,7 @@ from specsched.engine.fused.lanes import (
     address,
     fma,
     larger_magnitude,
-    largest,
+    largest_magnitude,
     load,
     load_ints,
     splat,
@@ -46,7 +46,7 @@ def quantize(x: Any, at: int, count: int, codes: Any, to: int) -> Any:
     top = splat(_TINY)
     for i in range(at, at + count, LANES):
         top = larger_magnitude(top, load(x, i))
-    scale = largest(top) / _LEVELS
+    scale = largest_magnitude(top) / _LEVELS
     factor = splat(np.float32(1) / scale)
     for i in range(0, count, LANES):
         store_codes(codes, to + i // 4, load(x, at + i) * factor)
