@@ -38,7 +38,7 @@ class RequestHazards:
         """E[tokens of a round | γ] for γ = 0 … J, from hazards σ(logit m + u)."""
         found = self._tokens.get(draft)
         if found is None:
-            found = self._tokens[draft] = _expected(self._shifted(draft))
+            found = self._tokens[draft] = tokens_by_gamma(self._shifted(draft))
         return found
 
     def offset(self, draft: str) -> float:
@@ -105,7 +105,7 @@ def _odds(mean: float) -> float:
     return bounded / (1 - bounded)
 
 
-def _expected(hazards: Iterable[float]) -> list[float]:
+def tokens_by_gamma(hazards: Iterable[float]) -> list[float]:
     """1 + Σ_{j≤γ} Π_{i≤j} α_i, in plain Python: a round cannot wait for arrays of eight."""
     survival = accumulate(hazards, mul)
     return list(accumulate(survival, initial=1.0))

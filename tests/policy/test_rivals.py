@@ -55,6 +55,15 @@ def test_one_that_is_known_well_waits_for_one_that_is_not():
     assert account(1_050).chosen(known, (), 10, costs()) == ("dear",)
 
 
+def test_no_time_is_spent_on_one_that_is_surely_no_better_than_plain_decoding():
+    hopeless = Candidate("cheap", (Beta(2.0, 98.0),) * 4)
+    assert account(500).chosen([hopeless], (), 10, costs()) == ()
+    assert account(500).chosen([Candidate("cheap", (Beta(0.02, 0.98),) * 4)], (), 10, costs()) == ("cheap",)
+    assert account(500).chosen([Candidate("ngram", (Beta(2.0, 98.0),) * 4)], (), 10, costs()) == (
+        "ngram",
+    )  # it is free
+
+
 def test_no_share_no_hindsight():
     assert account(1_000, share=0.0).chosen(EVERY, (), 10, costs()) == ()
 
