@@ -57,10 +57,13 @@ def attend(query: int, groups: int, width: int, keys: int, values: int, count: i
     """
     blocks = (count + LANES - 1) // LANES
     line = blocks * LANES
-    _sweep(groups, blocks, keys, width * STEP_BYTES, STEP_BYTES, width, query, 4 * width, address(scores), 4 * line)
+    panel, token = width * STEP_BYTES, 4 * width
+    to = address(scores)
+    _sweep(groups, blocks, keys, panel, STEP_BYTES, width, query, token, to, 4 * line, PANELS * panel)
     for group in range(groups):
         _softmax(scores, group * line, count)
-    _sweep(groups, width // LANES, values, STEP_BYTES, 4 * width, count, address(scores), 4 * line, out, 4 * width)
+    ahead = LANES * token
+    _sweep(groups, width // LANES, values, STEP_BYTES, token, count, address(scores), 4 * line, out, token, ahead)
 
 
 @compiled
@@ -75,16 +78,17 @@ def _sweep(
     stride: int,
     out: int,
     across: int,
+    ahead: int,
 ) -> None:
     """Go through any number of panels of single floats; arguments as of `tile.Places`."""
     zeros = np.zeros(PANELS * LANES, np.float32)
     whole = panels // PANELS * PANELS
     for i in range(0, whole, PANELS):
         to = out + i * STEP_BYTES
-        tile.singles(rows, weights + i * panel, panel, step, steps, operand, stride, address(zeros), to, across)
+        tile.singles(rows, weights + i * panel, panel, step, steps, operand, stride, address(zeros), to, across, ahead)
     for i in range(whole, panels):
         to = out + i * STEP_BYTES
-        tile.single(rows, weights + i * panel, panel, step, steps, operand, stride, address(zeros), to, across)
+        tile.single(rows, weights + i * panel, panel, step, steps, operand, stride, address(zeros), to, across, ahead)
 
 
 @compiled

@@ -70,6 +70,7 @@ def multiply(linear: Any, x: Any, tokens: int, out: Any) -> None:
         scales[token] = quantize(x, token * inputs, inputs, codes, token * inputs // 4)
     sums = np.empty(ROWS * PANELS * LANES, np.float32)
     panel, step, across = linear.steps * STEP_BYTES, STEP_BYTES, PANELS * STEP_BYTES
+    ahead = PANELS * panel
     for first in range(0, linear.outputs, PANELS * LANES):
         panels, start = linear.weights + first // LANES * panel, linear.start + 4 * first
         for token in range(0, tokens, ROWS):
@@ -78,13 +79,13 @@ def multiply(linear: Any, x: Any, tokens: int, out: Any) -> None:
             to, at = address(sums), token * inputs
             if coded:
                 operand = address(codes) + at
-                tile.codes(rows, panels, panel, step, linear.steps, operand, inputs, start, to, across)
+                tile.codes(rows, panels, panel, step, linear.steps, operand, inputs, start, to, across, ahead)
             elif linear.kind == HALVES:
                 operand = address(x) + 4 * at
-                tile.halves(rows, panels, panel, step, linear.steps, operand, 4 * inputs, start, to, across)
+                tile.halves(rows, panels, panel, step, linear.steps, operand, 4 * inputs, start, to, across, ahead)
             else:
                 operand = address(x) + 4 * at
-                tile.singles(rows, panels, panel, step, linear.steps, operand, 4 * inputs, start, to, across)
+                tile.singles(rows, panels, panel, step, linear.steps, operand, 4 * inputs, start, to, across, ahead)
             _finish(linear, sums, scales, first, token, rows, out)
 
 

@@ -123,6 +123,8 @@ class Places(NamedTuple):
     """Address of the first row of sums, panels side by side."""
     across: Any
     """From one row of sums to the next."""
+    ahead: Any
+    """From what is read to what is fetched for later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,8 @@ class Kind:
         here = builder.add(places.weights, builder.mul(index, places.step))
         weights = [builder.load(_at(builder, _moved(builder, here, places.panel, c), 0, INTS), align=4) for c in group]
         for c in group:
-            _fetch(builder, _at(builder, _moved(builder, here, places.panel, c + self.panels), 0, ir.IntType(8)))
+            line = builder.add(_moved(builder, here, places.panel, c), places.ahead)
+            _fetch(builder, _at(builder, line, 0, ir.IntType(8)))
         words = _moved(builder, places.operand, index, 4 * len(self.parts))
         for r, row in enumerate(cells):
             line = _moved(builder, words, places.stride, r)
@@ -208,6 +211,7 @@ def tile(kind: Kind) -> Callable[..., None]:
         start: Any,
         out: Any,
         across: Any,
+        ahead: Any,
     ) -> Any:
         def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> None:
             done = builder.append_basic_block("done")
@@ -220,7 +224,7 @@ def tile(kind: Kind) -> Callable[..., None]:
                 builder.branch(done)
             builder.position_at_end(done)
 
-        return types.void(*[types.int64] * 10), emit
+        return types.void(*[types.int64] * 11), emit
 
     return run
 

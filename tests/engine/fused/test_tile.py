@@ -24,7 +24,7 @@ def test_sums_of_codes_are_exact_at_full_scale(feature):
 
     @numba.njit
     def sums(rows, weights, codes, start, out):
-        run(rows, weights, STEPS * 64, 64, STEPS, codes, STEPS * 4, start, out, OUTPUTS * 4)
+        run(rows, weights, STEPS * 64, 64, STEPS, codes, STEPS * 4, start, out, OUTPUTS * 4, 0)
 
     for rows in range(1, tile.ROWS + 1):
         out = np.zeros((tile.ROWS, OUTPUTS), np.int32)
