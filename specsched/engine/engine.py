@@ -185,7 +185,7 @@ class Engine:
         self._drafts.tend()
         if self._roster.join(self._open):
             self._prefixes.fit(self._roster.kv_room_tokens)
-        unread = list(self._roster.unread())
+        unread = self._roster.unread()
         if unread:
             self._prefill.step(unread, beside=bool(self._roster.ready()))
         rows = self._roster.ready()
@@ -222,7 +222,7 @@ class Engine:
 
     def _bounded(self, row: Row, arm: Arm) -> Arm:
         """Cut an arm to what the row can still take and to the drafts that may be used."""
-        gamma = min(arm.gamma, row.remaining - 1)
+        gamma = min(arm.gamma, row.remaining - 1) if arm.gamma else 0
         if gamma <= 0:
             return PLAIN
         if arm.draft_model not in self._proposers:

@@ -1,13 +1,13 @@
 """Where a completion ends: at a stop token or at max_tokens, in the middle of a round or at its end."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from specsched.engine.row import Row
 from specsched.records import FinishReason, RoundRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """A round's tokens and record after the cut."""
 
     tokens: list[int]

@@ -29,18 +29,16 @@ class History:
         self._counts = torch.zeros(vocab_size if self._penalised else 0, device=device)  # of the completion
         self._in_prompt = torch.zeros(vocab_size if self._penalised else 0, dtype=torch.bool, device=device)
         self._length = 0
+        self.edits = False
+        """Whether there is anything to edit at the next position."""
         if self._penalised:
             self._in_prompt[to_device(job.prompt_ids, device)] = True
         self.commit(job.generated_ids)
 
-    @property
-    def edits(self) -> bool:
-        """Whether there is anything to edit at the next position."""
-        return self._penalised or self._bias is not None or self._length < self._min_tokens
-
     def commit(self, tokens: Sequence[int]) -> None:
         """Add committed tokens."""
         self._length += len(tokens)
+        self.edits = self._penalised or self._bias is not None or self._length < self._min_tokens
         if self._penalised and tokens:
             ones = torch.ones(len(tokens), device=self._counts.device)
             self._counts.index_add_(0, to_device(tokens, self._counts.device), ones)

@@ -35,11 +35,11 @@ class Peaks:
 
     def tokens(self, row: int, count: int) -> list[int]:
         """Return the tokens of a row's first `count` positions."""
-        return self._tokens[row * self._width :][:count]
+        return self._tokens[row * self._width : row * self._width + count]
 
     def sound(self, row: int, count: int) -> bool:
         """Whether the best logits of a row's first `count` positions are finite.
 
         NaN and +inf carry through a maximum, and through a sum; single logits of -inf are how models rule tokens out.
         """
-        return isfinite(sum(self._logits[row * self._width :][:count]))
+        return isfinite(sum(self._logits[row * self._width : row * self._width + count]))

@@ -48,9 +48,9 @@ class Roster:
             self.rows[chosen.job.request_id] = open_row(chosen)
         return len(self.rows) > before
 
-    def unread(self) -> Iterator[Row]:
+    def unread(self) -> list[Row]:
         """Rows whose prompt the target has not taken in yet, oldest first."""
-        return (row for row in self.rows.values() if row.unread > 1 and not row.paused)
+        return [row for row in self.rows.values() if row.unread > 1 and not row.paused]
 
     def ready(self) -> list[Row]:
         """Rows for the next round, in the order in which they lie in memory."""

@@ -29,6 +29,8 @@ class Row:
     started: float
     tokens: list[int] = field(init=False)
     """Prompt and completion."""
+    position: int = field(init=False)
+    """Output position of the next token."""
     paused: bool = False
     cached_tokens: int = 0
     """Tokens of the prompt that were known already."""
@@ -41,12 +43,8 @@ class Row:
     def __post_init__(self) -> None:
         """Begin with what a resumed request brings along."""
         self.tokens = [*self.job.prompt_ids, *self.job.generated_ids]
+        self.position = len(self.job.generated_ids)
         self.gumbel = lru_cache(_KEPT_POSITIONS)(partial(gumbel, self.job.noise_seed))
-
-    @property
-    def position(self) -> int:
-        """Output position of the next token."""
-        return len(self.tokens) - len(self.job.prompt_ids)
 
     @property
     def remaining(self) -> int:
@@ -79,4 +77,5 @@ class Row:
     def commit(self, tokens: list[int]) -> None:
         """Append tokens that stand."""
         self.tokens += tokens
+        self.position += len(tokens)
         self.history.commit(tokens)

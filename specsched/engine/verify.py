@@ -7,8 +7,8 @@ Positions are packed: row i has γ_i + 1 of them, and all rows lie one after the
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from itertools import accumulate, islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,8 +23,7 @@ from specsched.engine.row import Row
 _NO_MASS = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a round gives one row."""
 
     tokens: list[int]
@@ -51,7 +50,7 @@ def verify(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list
         for i, verdict in zip(members, judged, strict=True):
             verdicts[i] = verdict
     return [
-        verdict if peaks.sound(i, counts[i]) else replace(verdict, sound=False) for i, verdict in enumerate(verdicts)
+        verdict if peaks.sound(i, counts[i]) else verdict._replace(sound=False) for i, verdict in enumerate(verdicts)
     ]
 
 
