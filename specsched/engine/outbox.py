@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 
+from specsched.engine.mailbag import Mailbag
 from specsched.errors import JobFailed
 from specsched.records import Chunk
 
@@ -14,10 +15,17 @@ CAPACITY = 32
 class Outbox:
     """Filled by the engine's thread, emptied by the event loop."""
 
-    def __init__(self, pause: Callable[[], None], resume: Callable[[], None], capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        bag: Mailbag[Chunk | Exception],
+        pause: Callable[[], None],
+        resume: Callable[[], None],
+        capacity: int = CAPACITY,
+    ) -> None:
         """Make an empty outbox on the running loop.
 
         Args:
+            bag: Goes to the running loop.
             pause: Called on the engine's thread when it is full; must not block.
             resume: Called on the event loop when it is half empty again; must not block.
             capacity: Chunks.
@@ -25,22 +33,21 @@ class Outbox:
         self._pause = pause
         self._resume = resume
         self._capacity = capacity
-        self._loop = asyncio.get_running_loop()
+        self._bag = bag
         self._queue: asyncio.Queue[Chunk | Exception] = asyncio.Queue()
         self._lock = threading.Lock()
         self._waiting = 0
         self._paused = False
 
     def put(self, item: Chunk | Exception) -> None:
-        """Add a chunk, or the error that ends the stream. From any thread; never blocks."""
+        """Add a chunk, or the error that ends the stream. From the engine's thread; never blocks."""
         with self._lock:
             self._waiting += 1
             pause = self._waiting >= self._capacity and not self._paused
             self._paused = self._paused or pause
             if pause:  # under the lock, as below: swapped, the two would leave the row paused for ever
                 self._pause()
-        if not self._loop.is_closed():  # else the process is ending, and nobody reads
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
+        self._bag.put(self._queue, item)
 
     async def chunks(self) -> AsyncIterator[Chunk]:
         """Yield chunks up to the one that carries a finish reason; raise the error that comes instead.

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from specsched.engine.base import EngineCore
+from specsched.engine.mailbag import Mailbag
 from specsched.engine.outbox import Outbox
 from specsched.errors import Unavailable, WorkerLost
 from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
@@ -37,6 +38,7 @@ class EngineThread:
 
     async def start(self) -> WorkerInfo:
         """Start the thread and wait until the models are loaded; raises what loading raised."""
+        self._bag = Mailbag[Chunk | Exception](asyncio.get_running_loop())
         self._thread.start()
         return await asyncio.wrap_future(self._loaded)
 
@@ -109,6 +111,7 @@ class EngineThread:
             raise Unavailable(f"{self.info.worker_id} is draining", retry_after_seconds=1.0)
         name = f"{job.request_id}#{next(self._numbers)}"  # a call that was just cancelled may still have its row
         outbox = Outbox(
+            self._bag,
             pause=lambda: self._post(lambda engine: engine.pause(name)),
             resume=lambda: self._post(lambda engine: engine.resume(name)),
         )
