@@ -173,7 +173,7 @@ class DropsUnlikely(Drawing):
         super().__init__(rows, gammas, stop_below=0.3)
 
     def drafts(self) -> list[Draft]:
-        chances = self._chances.tolist()
+        chances = self._chances
         return [
             Draft(d.tokens[:-1], d.law[:-1]) if chance < 0.3 else d
             for d, chance in zip(super().drafts(), chances, strict=True)

@@ -30,7 +30,7 @@ class Drawing:
         self._rows = rows
         self._gammas = list(gammas)
         self._stop_below = stop_below
-        self._chances = torch.ones(len(rows), dtype=torch.float64)
+        self._chances = [1.0] * len(rows)
         """Of all tokens of a row so far to stand, as the draft sees it."""
         self._drawn = 0
         self._plain = all(row.plain for row in rows)
@@ -82,9 +82,9 @@ class Drawing:
         """Stop rows whose tokens so far are too unlikely to stand: known before the next one is drawn."""
         if not self._stop_below:
             return
-        self._chances *= shaped.softmax(-1).gather(1, ids[:, None])[:, 0].cpu()
-        for i, chance in enumerate(self._chances.tolist()):
-            if chance < self._stop_below:
+        for i, chance in enumerate(shaped.softmax(-1).gather(1, ids[:, None])[:, 0].tolist()):
+            self._chances[i] *= chance
+            if self._chances[i] < self._stop_below:
                 self._gammas[i] = min(self._gammas[i], self._drawn)
 
     def _draw(self, logits: Tensor) -> Tensor:
