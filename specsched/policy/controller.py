@@ -202,22 +202,23 @@ class AdaptiveController:
         rows, width = len(records), max(record.gamma for record in records.values())
         verify_seconds = next(iter(records.values())).verify_seconds
         measured = {r.draft_model: r.propose_seconds for r in records.values()}
-        starting = {group.draft_model: self._starting(group.draft_model, played) for group in played.groups}
-        steady = [group for group in played.groups if not starting[group.draft_model]]
-        predicted = {
-            g.draft_model: self._costs.drafting(g.draft_model, g.rows, g.gamma, context) for g in played.groups
-        }
-        drafting = predicted | {group.draft_model: measured.get(group.draft_model, 0.0) for group in steady}
-        own = {draft: measured.get(draft, 0.0) for draft, new in starting.items() if all(one.follows for one in new)}
-        charged = verify_seconds + sum((drafting | own).values())
-        self._charge(played, charged / self._costs.plain(rows, context))
-        seconds = verify_seconds + sum(drafting.values())
-        self._rivals.earn(seconds)
-        self._watchdog.observe(seconds, self._costs.verifying(rows, width, context) + sum(predicted.values()))
+        charged = usual = predicted = 0.0
+        steady: list[Group] = []
+        for group in played.groups:
+            draft, took = group.draft_model, measured.get(group.draft_model, 0.0)
+            expected = self._costs.drafting(draft, group.rows, group.gamma, context)
+            new = self._starting(draft, played)
+            predicted += expected
+            usual += expected if new else took
+            charged += took if all(one.follows for one in new) else expected
+            if not new and draft in measured:  # one that was disabled meanwhile was not drawn on: it is not free
+                steady.append(group)
+        self._charge(played, (verify_seconds + charged) / self._costs.plain(rows, context))
+        self._rivals.earn(verify_seconds + usual)
+        self._watchdog.observe(verify_seconds + usual, self._costs.verifying(rows, width, context) + predicted)
         self._costs.observe_verify(rows, width, context, verify_seconds)
         for group in steady:
-            if group.draft_model in measured:  # a draft that was disabled meanwhile was not drawn on: it is not free
-                self._costs.observe_draft(group, context, measured[group.draft_model])
+            self._costs.observe_draft(group, context, measured[group.draft_model])
 
     def _charge(self, played: _Round, slowness: float) -> None:
         """Settle the guards' accounts; what pinned rows cost is their callers' will."""
