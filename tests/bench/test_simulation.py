@@ -81,6 +81,13 @@ def test_an_oracle_scores_all_and_the_finer_one_never_less():
     assert sorted((each.sum() for each in grains), reverse=True) == [each.sum() for each in grains]
 
 
+def test_an_oracle_of_reported_classes_knows_as_little_as_the_classifier():
+    right, wrong = oracles_of("phase_shift"), oracles(world_of("misclassified_40", requests=60))
+    assert right.per_reported.tolist() == right.per_class_and_phase.tolist()
+    assert wrong.per_class_and_phase.sum() < wrong.per_reported.sum() <= wrong.static.sum()
+    assert score([trial(taking(right.per_reported), "phase_shift")]).over_reported.value == 1.0
+
+
 def test_the_oracle_reaches_95_percent_at_once_and_plain_never():
     assert score([trial(taking(oracles_of().per_class_and_phase))]).requests_to_enough == 0
     assert score([trial(taking(oracles_of().plain))]).requests_to_enough == NEVER
@@ -100,7 +107,7 @@ def test_the_oracle_reaches_95_percent_at_once_and_plain_never():
 def test_being_at_95_percent_means_to_stay_there(slow, drift, enough, recovered):
     seconds, even = np.ones(100), np.ones(100)
     seconds[slice(*slow)] = 3.0
-    best = Oracles(even, even, even, even, even)
+    best = Oracles(*[even] * 6)
     scored = score([Trial(taking(seconds), best, DRAFTS, drift)])
     assert (scored.requests_to_enough, scored.requests_to_recover) == (enough, recovered)
 
@@ -248,6 +255,7 @@ def test_the_command_writes_tables_checks_and_plots(tmp_path):
     tree = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert {check["name"] for check in tree["checks"]} == {
         "percent_of_oracle",
+        "percent_of_reported_oracle",
         "over_best_static_phase_shift",
         "requests_to_95_percent",
         "requests_to_recover",

@@ -6,6 +6,7 @@ from specsched.pool.manifest import load_pool
 
 NAMED = {
     "percent_of_oracle",
+    "percent_of_reported_oracle",
     "over_best_static_phase_shift",
     "requests_to_95_percent",
     "requests_to_recover",

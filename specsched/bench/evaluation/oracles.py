@@ -6,6 +6,7 @@ are exact. In a batch, where arms meet, several choices are played and the faste
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class ScriptedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Oracles:
-    """Seconds of every request, [R], slowest grain first."""
+    """Seconds of every request, [R], slowest grain first; the last one is no refinement of the others."""
 
     plain: Array
     static: Array
@@ -51,6 +52,8 @@ class Oracles:
     """One arm per class and stage of the scenario."""
     per_request: Array
     """One arm per request, by its own hazards: no policy can know them beforehand."""
+    per_reported: Array
+    """One arm per class that the classifier names, and stage: of classes it knows what policies are told, no more."""
 
 
 def play(world: World, arms: Sequence[Arm]) -> Run:
@@ -67,7 +70,9 @@ def oracles(world: World) -> Oracles:
     per_class = _faster(static, find.best(lambda request: (request.prompt_class, request.sampled)))
     per_phase = _faster(per_class, find.best(lambda r: (r.prompt_class, r.sampled, r.stage)))
     numbers = iter(range(len(world.requests)))
-    return Oracles(plain, static, per_class, per_phase, _faster(per_phase, find.best(lambda _request: next(numbers))))
+    per_request = _faster(per_phase, find.best(lambda _request: next(numbers)))
+    reported = _faster(static, find.best(lambda r: (r.probabilities.best, r.sampled, r.stage)))
+    return Oracles(plain, static, per_class, per_phase, per_request, reported)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +100,14 @@ def _batched(world: World) -> _Finder:
     clocked = world.requests[0].arrival_seconds is not None
     expected = [StaticTimes(world, rows).expected() for rows in (_LOADS if clocked else (None,))]
 
+    @cache
+    def played(choice: tuple[int, ...]) -> Array:
+        return play(world, [arms[i] for i in choice]).request_seconds
+
     def best(grain: Grain) -> Array:
         keys = [grain(request) for request in world.requests]
         choices = {tuple(_assign(keys, each)): None for seconds in expected for each in _narrowed(seconds, arms)}
-        return _faster(*(play(world, [arms[i] for i in choice]).request_seconds for choice in choices))
+        return _faster(*map(played, choices))
 
     return _Finder(lambda: play(world, [PLAIN] * len(world.requests)).request_seconds, best)
 

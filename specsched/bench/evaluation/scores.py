@@ -48,6 +48,8 @@ class Score:
     over_phase: Estimate
     """Share of the best static arm per class and phase."""
     over_request: Estimate
+    over_reported: Estimate
+    """Share of the best static arm per phase and class that the classifier names."""
     headroom: float
     """Goodput of the best static arms per class ÷ of the best one for all: what there is to adapt to."""
     requests_to_enough: int
@@ -70,6 +72,7 @@ def score(trials: Sequence[Trial]) -> Score:
         _against(trials, lambda oracles: oracles.per_class),
         _against(trials, lambda oracles: oracles.per_class_and_phase),
         _against(trials, lambda oracles: oracles.per_request),
+        _against(trials, lambda oracles: oracles.per_reported),
         float(sum(t.oracles.static.sum() for t in trials) / sum(t.oracles.per_class.sum() for t in trials)),
         _stays_enough(before),
         None if drift is None else _stays_enough(phase[drift:]),
