@@ -15,7 +15,7 @@ from specsched.policy.memory import Cell
 from specsched.policy.settings import PolicySettings
 from specsched.records import NO_DRAFT, Candidate, CostGrid, Plan
 
-VERSION = "1"
+VERSION = "2"
 
 
 class AdaptivePolicy:
@@ -49,7 +49,7 @@ class AdaptivePolicy:
         regime = Regime(context.sampled, context.coupled)
         beliefs = self._table.beliefs(regime, drafts, context.class_probabilities)
         arms = Arms(beliefs, allowed, self._prices(context.costs).of(drafts, allowed, context))
-        drawn = arms.draw(self._random, self._settings.samples if context.explain else self._settings.draws)
+        drawn = arms.draw(self._random, self._settings.draws, self._boldness(context))
         wanted, best = drawn.argmax(axis=1), int(arms.expected.argmax())
         explores = self._exploration.allows(context)
         played = int(wanted[0]) if explores else best
@@ -66,8 +66,13 @@ class AdaptivePolicy:
             propensity=float((wanted == played).mean()) if explores else 1.0,
             policy="adaptive",
             policy_version=VERSION,
-            scores=arms.scores(drawn) if context.explain else (),
+            scores=arms.scores(arms.draw(self._random, self._settings.samples, 1.0)) if context.explain else (),
         )
+
+    def _boldness(self, context: DecisionContext) -> float:
+        """How much of its doubt a decision gives way to: less where it learns of drafts in hindsight anyway."""
+        told = not context.sampled and self._settings.hindsight_share > 0
+        return self._settings.boldness_in_hindsight if told else self._settings.boldness
 
     def _candidates(
         self, regime: Regime, beliefs: Beliefs, arms: Arms, arm: Arm, context: DecisionContext

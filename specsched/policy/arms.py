@@ -76,9 +76,9 @@ class Arms:
         self.expected: Array = self._flat(self._tokens[None])[0]
         """Expected goodput, [A], tokens per second."""
 
-    def draw(self, random: np.random.Generator, samples: int) -> Array:
+    def draw(self, random: np.random.Generator, samples: int, boldness: float) -> Array:
         """Goodput of every arm under hazards drawn from the beliefs, [S, A]."""
-        return self._flat(self._lengths(self._beliefs.draw(random, samples)))
+        return self._flat(self._lengths(self._beliefs.draw(random, samples, boldness)))
 
     def arm(self, index: int) -> Arm:
         """The arm of a number."""

@@ -14,9 +14,6 @@ Indices = NDArray[np.intp]
 EDGE = 1e-3
 """Hazards are believed no nearer to 0 and 1."""
 
-_BOLDNESS = 0.5
-"""Of their spread, what is drawn from. Most is learnt in hindsight, and half kept losses least in simulated drifts."""
-
 _LEVEL_SHARE = 0.8
 """Of the variance of a draft's hazards, what all positions share."""
 
@@ -35,8 +32,8 @@ class Beliefs:
         """Expected hazards, [D, J]."""
         return self.a / (self.a + self.b)
 
-    def draw(self, random: np.random.Generator, samples: int) -> Array:
-        """Draw hazards, [S, D, J]: normal in logits with the Betas' means and variances.
+    def draw(self, random: np.random.Generator, samples: int, boldness: float) -> Array:
+        """Draw hazards, [S, D, J]: normal in logits with the Betas' means and that much of their standard deviations.
 
         Doubt about a draft is mostly about its level, the same at every position: positions drawn independently
         would average it away, and a draft that might be good would hardly be tried.
@@ -49,7 +46,7 @@ class Beliefs:
         normal = random.standard_normal((samples, *means.shape))
         normal *= (1 - _LEVEL_SHARE) ** 0.5
         normal += _LEVEL_SHARE**0.5 * level
-        normal *= -_BOLDNESS * spread
+        normal *= -boldness * spread
         odds = np.exp(normal, out=normal)  # against: those of the mean are (1 − m) / m
         odds *= against / means
         odds += 1

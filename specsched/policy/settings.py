@@ -57,8 +57,12 @@ class PolicySettings:
     """Rounds between two looks at a request's draft; the first two come after a quarter and a half of it."""
     draws: int = 8
     """Posterior draws per decision: one of them is played, and the propensity is the share that chose as it did."""
+    boldness: float = 0.5
+    """Of the beliefs' standard deviations, what these draws are made with."""
+    boldness_in_hindsight: float = 0.1
+    """The same where drafts are seen in hindsight: whoever plays one to learn of it pays for what comes free."""
     samples: int = 128
-    """Posterior draws of a decision that is explained, for its intervals."""
+    """Posterior draws for the intervals of a decision that is explained."""
     candidates: int = 4
     """Drafts that a plan names, for the request to change between."""
     exploration_share: float = 0.3

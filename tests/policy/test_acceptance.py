@@ -167,6 +167,6 @@ def test_draws_follow_beliefs_and_positions_move_together():
     for _ in range(60):
         table.observe(GREEDY, CHAT, round_of(3, 2))
     beliefs = table.beliefs(GREEDY, ("d",), CHAT)
-    drawn = beliefs.draw(np.random.default_rng(0), 4000)[:, 0]
+    drawn = beliefs.draw(np.random.default_rng(0), 4000, 0.5)[:, 0]
     assert np.median(drawn, axis=0) == pytest.approx(beliefs.means[0], abs=0.03)
     assert np.corrcoef(drawn.T)[0, 1] > 0.6

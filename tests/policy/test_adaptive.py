@@ -95,9 +95,25 @@ def test_every_arm_is_explained(taught):
     assert 0 < plan.propensity <= 1
 
 
+def test_an_explained_decision_is_the_one_that_would_be_taken():
+    plain, explained = (AdaptivePolicy(PolicySettings(), CLASSES, seed=5) for _ in range(2))
+    one, other = plain.decide(context("chat")), explained.decide(context("chat", explain=True))
+    assert replace(other, scores=(), seed=0) == replace(one, seed=0)
+
+
+def test_drafts_that_are_seen_in_hindsight_are_seldom_played_to_learn_of_them():
+    def explored(*, sampled, **fields):
+        policy = AdaptivePolicy(PolicySettings(**fields), CLASSES, seed=5)
+        asked = replace(context("chat"), sampled=sampled, coupled=not sampled)
+        return sum(policy.decide(asked).explored for _ in range(200))
+
+    assert explored(sampled=False) < 0.8 * explored(sampled=True)
+    assert explored(sampled=False, hindsight_share=0.0) == explored(sampled=True)
+
+
 def test_propensities_are_the_frequencies_of_arms():
-    policy = AdaptivePolicy(PolicySettings(samples=400), CLASSES, seed=5)
-    plans = [policy.decide(context("chat", explain=True)) for _ in range(300)]
+    policy = AdaptivePolicy(PolicySettings(draws=400), CLASSES, seed=5)
+    plans = [policy.decide(replace(context("chat"), sampled=True, coupled=False)) for _ in range(300)]
     arms = Counter((plan.draft_model, plan.gamma) for plan in plans)
     commonest, count = arms.most_common(1)[0]
     said = np.mean([plan.propensity for plan in plans if (plan.draft_model, plan.gamma) == commonest])
