@@ -44,6 +44,9 @@ class Evaluation:
         bool, typer.Option("--baselines", help="Add every other kind, with every draft where it needs one.")
     ] = False
     processes: Annotated[int, typer.Option(min=1, help="Worlds that run side by side.")] = 1
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Keep every world's runs in this folder; again with it goes on there.")
+    ] = None
     json_file: Annotated[Path | None, typer.Option("--json", help="Write tables and checks to this file.")] = None
     plots: Annotated[
         Path | None, typer.Option("--plots", help="Draw regret, goodput and arms over time into this folder.")
@@ -80,10 +83,12 @@ class Evaluation:
 
     def _job(self, ready: "Mapping[str, Scenario]", contestants: "Contestants") -> "Job":
         from specsched.bench.evaluation.experiment import Job
+        from specsched.bench.evaluation.kept import NOTHING, KeptFolder
 
         contenders = contestants.chosen(self.policy or ["adaptive"], baselines=self.baselines)
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        return Job(_named(self.scenario, ready), contenders, seeds, self.processes)
+        kept = KeptFolder(self.keep) if self.keep else NOTHING
+        return Job(_named(self.scenario, ready), contenders, seeds, self.processes, kept)
 
 
 evaluated = spread("evaluation", Evaluation)

@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from typing import Protocol
 
 from specsched.bench.evaluation.contenders import Contender
+from specsched.bench.evaluation.kept import NOTHING, Kept
 from specsched.bench.evaluation.oracles import oracles
 from specsched.bench.evaluation.scores import Trial
 from specsched.bench.evaluation.world import World
@@ -42,6 +43,7 @@ class Job:
     seeds: range
     """One world each."""
     processes: int = 1
+    kept: Kept = NOTHING
 
     @property
     def worlds(self) -> int:
@@ -84,7 +86,12 @@ def _in_child(world: tuple[int, int]) -> list[Trial]:
 
 
 def _trials(job: Job, numbers: tuple[int, int]) -> list[Trial]:
-    scenario, seed = numbers
-    world = job.scenarios[scenario].world(seed)
+    index, seed = numbers
+    scenario = job.scenarios[index]
+    world, names = scenario.world(seed), [contender.name for contender in job.contenders]
+    return job.kept.trials(scenario.name, world, names, partial(_tried, job.contenders, world))
+
+
+def _tried(contenders: Sequence[Contender], world: World) -> list[Trial]:
     best = oracles(world)
-    return [Trial(contender.run(world), best, world.drafts, world.drift) for contender in job.contenders]
+    return [Trial(contender.run(world), best, world.drafts, world.drift) for contender in contenders]
