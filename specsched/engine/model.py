@@ -73,7 +73,7 @@ class LanguageModel:
 
     @inferring
     def forward(self, rows: Sequence[KVRow], tokens: Sequence[Sequence[int]], *, keep_last: bool = False) -> Tensor:
-        """Run new tokens of each row; shorter rows are padded on the right.
+        """Run new tokens of each row; shorter rows are padded on the right, at the latest in what is returned.
 
         Args:
             rows: B distinct rows.
@@ -85,6 +85,9 @@ class LanguageModel:
             Entries beyond a row's own tokens are rubbish.
         """
         width = max(map(len, tokens))
+        if isinstance(self._decode, FusedDecoder):
+            window = self.kv.prepare(rows, width, self.device)
+            return _fit(self._decode.ragged(tokens, window, keep_last=keep_last), self.vocab_size)
         ids = to_device([[*row, *([0] * (width - len(row)))] for row in tokens], self.device)  # [B, q]
         return self.run(ids, self.kv.prepare(rows, width, self.device), keep_last=keep_last)
 

@@ -45,10 +45,26 @@ class FusedDecoder:
 
     def __call__(self, ids: Tensor, window: Window, *, keep_last: bool) -> Tensor:
         """Return logits [B, q or 1, V] of tokens [B, q] that go where the window says."""
-        rows, count = ids.shape
-        logits = torch.empty(rows, 1 if keep_last else count, self._weights.vocab_room)
-        self._run(ids.numpy().reshape(-1), window, [count] * rows, logits, np.empty((rows, 0), np.int64), 0)
-        return logits[..., : self._vocab_size]
+        return self.ragged(ids.tolist(), window, keep_last=keep_last)
+
+    def ragged(self, tokens: Sequence[Sequence[int]], window: Window, *, keep_last: bool) -> Tensor:
+        """Run rows of different lengths, none padded.
+
+        Args:
+            tokens: Of B rows, at least one each, starting where the window says.
+            window: As wide as the longest row.
+            keep_last: Compute logits of each row's last token alone.
+
+        Returns:
+            Logits [B, longest row or 1, V], zeros beyond a row's own tokens.
+        """
+        counts = [1 if keep_last else len(row) for row in tokens]
+        packed = torch.empty(sum(counts), self._weights.vocab_room)
+        self._run(tokens, window, packed, np.empty((len(tokens), 0), np.int64), keep_last=keep_last)
+        if len(set(counts)) == 1:
+            return packed.view(len(counts), counts[0], -1)[..., : self._vocab_size]
+        rows = packed[:, : self._vocab_size].split(counts)
+        return torch.nn.utils.rnn.pad_sequence([*rows], batch_first=True)
 
     def follow(self, tokens: Sequence[Sequence[int]], window: Window, steps: int, vocab_size: int) -> list[list[int]]:
         """Run new tokens of each row and name its next ones, always the likeliest.
@@ -62,29 +78,38 @@ class FusedDecoder:
         Returns:
             [B][steps]
         """
-        ids = np.array([token for row in tokens for token in row])
-        logits = torch.empty(len(tokens), 1, self._weights.vocab_room)
+        logits = torch.empty(len(tokens), self._weights.vocab_room)
         named = np.empty((len(tokens), steps), np.int64)
-        self._run(ids, window, [len(row) for row in tokens], logits, named, min(vocab_size, self._vocab_size))
+        self._run(tokens, window, logits, named, keep_last=True, vocab_size=min(vocab_size, self._vocab_size))
         return named.tolist()
 
     def _run(
-        self, ids: Any, window: Window, counts: Sequence[int], logits: Tensor, named: Any, vocab_size: int
+        self,
+        tokens: Sequence[Sequence[int]],
+        window: Window,
+        logits: Tensor,
+        named: Any,
+        *,
+        keep_last: bool,
+        vocab_size: int = 0,
     ) -> None:
         if window.end * self._width > self._turns.size:
             self._turns = self._turned(max(256, 2 * window.end))
         weights = self._weights
-        batch = np.array((window.rows, window.starts, counts))
+        ids = [token for row in tokens for token in row]
+        assert min(ids) >= 0, "tokens are not negative"
+        assert max(ids) < self._vocab_size, "a token that the network does not know: the kernel would read astray"
+        batch = np.array((window.rows, window.starts, [len(row) for row in tokens]))
         self._kernel(
             weights.shape,
             weights.norms,
             weights.linears,
             self._turns,
-            ids,
+            np.array(ids),
             batch,
             self._kv.addresses,
             self._kv.capacity[1],
-            logits.shape[1] == 1,
+            keep_last,
             logits.numpy().reshape(-1),
             vocab_size,
             named,

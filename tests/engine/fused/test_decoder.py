@@ -144,6 +144,13 @@ def test_rows_move_and_heads_are_shared_as_before():
     assert torch.equal(model.forward([third], [[7]]), expected)
 
 
+@pytest.mark.parametrize("token", [-1, 64])
+def test_a_token_that_is_none_is_refused_before_anything_is_read(token):
+    (row,) = fresh(MODELS["singles"], 1)
+    with pytest.raises(AssertionError):
+        MODELS["singles"].forward([row], [[3, token]])
+
+
 def test_what_it_does_not_know_is_computed_otherwise():
     known = {kind for kind in ARCHITECTURES if fused_decoder(tiny_network(kind, **WIDE), RectangularKV(2, 1))}
     assert known == {"llama", "qwen2", "qwen3"}
