@@ -15,7 +15,7 @@ from specsched.modelkit.goodput import Goodputs, RoundCosts, goodputs
 from specsched.modelkit.language_model import LanguageModel
 from specsched.modelkit.traces import TaughtTrace, Trace, batches_by_length, hidden_of, teach
 from specsched.modelkit.windows import Offers, hazards, model_offers, ngram_offers
-from specsched.text.repetition import is_looping, repeated_share
+from specsched.text.repetition import copied_share, is_looping, repeated_share
 
 NGRAM = "ngram"
 
@@ -35,6 +35,11 @@ class Cell:
     def repeated(self) -> float:
         """Mean share of completion 4-grams repeated from the completion itself."""
         return float(np.mean([repeated_share(trace.completion_ids) for trace in self.traces]))
+
+    @property
+    def copied(self) -> float:
+        """Mean share of completion 4-grams that stand in the prompt."""
+        return float(np.mean([copied_share(trace.prompt_ids, trace.completion_ids) for trace in self.traces]))
 
     @property
     def looping(self) -> float:

@@ -132,12 +132,13 @@ def _loops(evaluation: Evaluation) -> Table:
             len(cell.traces),
             float(np.mean([len(t.completion_ids) for t in cell.traces])),
             cell.repeated,
+            cell.copied,
             cell.looping,
         ]
         for key, cell in evaluation.cells.items()
     ]
-    columns = ("class", "temperature", "outputs", "mean_tokens", "repeated_4grams", "looping")
-    return Table("Share of completion 4-grams repeated from the completion itself", columns, rows)
+    columns = ("class", "temperature", "outputs", "mean_tokens", "repeated_4grams", "copied_4grams", "looping")
+    return Table("Share of completion 4-grams that stood in the completion before, and in the prompt", columns, rows)
 
 
 def _hazards(evaluation: Evaluation) -> Table:

@@ -7,7 +7,7 @@ import pytest
 from specsched.errors import PoolError
 from specsched.modelkit.check import check_pool
 from specsched.modelkit.draft import DraftShape, build_draft
-from specsched.modelkit.evaluate import Evaluation
+from specsched.modelkit.evaluate import Cell, Evaluation
 from specsched.modelkit.evaluate_pool import EvaluationJob, PoolEvaluation, evaluate_pool, homes_of
 from specsched.modelkit.export import export
 from specsched.modelkit.language_model import load_language_model
@@ -15,6 +15,7 @@ from specsched.modelkit.listing import list_pool
 from specsched.modelkit.plots import plot_evaluation
 from specsched.modelkit.recommend import recommend
 from specsched.modelkit.report import make_report
+from specsched.modelkit.traces import Trace
 from specsched.pool.manifest import Pool, load_pool
 
 MANIFEST = """
@@ -71,6 +72,13 @@ def test_the_report_is_json_with_every_check_named(pool, evaluation, evaluated):
     assert losses["chat"]["big"] == pytest.approx(losses["chat"]["twin"])
     assert tree["tables"]["acceptance"][0]["best"] == "twin"
     assert all(row["milliseconds"] >= 0 for row in tree["tables"]["costs"])
+
+
+def test_text_from_the_prompt_is_told_from_text_that_repeats_itself():
+    text = (1, 2, 3, 4, 5, 6)
+    copied, looping = Cell([Trace("code", 0.0, text, text)], {}), Cell([Trace("code", 0.0, (9,), text * 3)], {})
+    assert (copied.copied, copied.repeated) == (1.0, 0.0)
+    assert looping.copied == 0.0 < looping.repeated
 
 
 def test_a_draft_that_helps_nowhere_is_dropped(evaluation):
