@@ -95,6 +95,28 @@ def train(
     console.print(f"model in {out / 'model'}, loss curve in {out / 'loss.png'}")
 
 
+@app.command("unloop")
+@one_line_errors
+def unlearn_loops(
+    start: Annotated[Path, typer.Option("--from", help="Model folder.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new model.")],
+    data: Annotated[Path, typer.Option(help="Prompts to write to: a corpus, a folder of JSON lines, or a file.")],
+    rounds: Annotated[int, typer.Option(help="Times that it writes anew.")] = 5,
+    prompts: Annotated[int, typer.Option(help="Prompts per class and round.")] = 24,
+    rate: Annotated[float, typer.Option(help="Factor on the learning rates of training.")] = 0.2,
+    seed: SeedOption = 0,
+) -> None:
+    """Teach a target to avoid what its own greedy text repeats; elsewhere it keeps to the law that it had."""
+    from specsched.modelkit.unloop import Sobriety, Unlooping, unloop
+
+    def report(found: Sobriety) -> None:
+        console.print(f"round {found.round + 1} of {rounds}: {found.looping:.0%} of greedy completions loop")
+
+    job = Unlooping(start, out, data, rounds=rounds, per_class=prompts, rate=rate, seed=seed)
+    unloop(job, report)
+    console.print(f"model in {out}")
+
+
 @app.command("prompts")
 @one_line_errors
 def mix_prompts(

@@ -11,8 +11,18 @@ _LOOP = 8
 
 def repeated_share(completion: Sequence[int]) -> float:
     """Share of a completion's 4-grams that stood in the completion before."""
-    grams = _grams(completion)
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+    found = said_before(completion)
+    return sum(found) / len(found) if found else 0.0
+
+
+def said_before(completion: Sequence[int]) -> list[bool]:
+    """Of each 4-gram, whether it stood in the completion before."""
+    seen: set[tuple[int, ...]] = set()
+    found = []
+    for gram in _grams(completion):
+        found.append(gram in seen)
+        seen.add(gram)
+    return found
 
 
 def is_looping(completion: Sequence[int]) -> bool:
@@ -22,13 +32,11 @@ def is_looping(completion: Sequence[int]) -> bool:
 
 def loop_start(completion: Sequence[int]) -> int:
     """Where a completion begins to say nothing new: so many 4-grams in a row that stood before; its end otherwise."""
-    seen: set[tuple[int, ...]] = set()
     repeats = 0
-    for i, gram in enumerate(_grams(completion)):
-        repeats = repeats + 1 if gram in seen else 0
+    for i, again in enumerate(said_before(completion)):
+        repeats = repeats + 1 if again else 0
         if repeats == _LOOP:
             return i
-        seen.add(gram)
     return len(completion)
 
 
