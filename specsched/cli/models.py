@@ -9,12 +9,15 @@ from specsched.cli.data import own_prompts
 from specsched.cli.output import console, one_line_errors, print_json, print_table
 from specsched.cli.progress import TokenProgress
 from specsched.cli.refreshing import refresh
+from specsched.cli.training import DeviceOption, SeedOption, train, unloop
 
 if TYPE_CHECKING:
     from specsched.modelkit.evaluate import Evaluation
     from specsched.modelkit.evaluate_pool import EvaluationJob, PoolEvaluation
 
 app = typer.Typer(no_args_is_help=True, help="List, check, train, distil, refresh and evaluate models.")
+app.command("train")(train)
+app.command("unloop")(unloop)
 app.command("refresh")(refresh)
 
 PoolOption = Annotated[Path | None, typer.Option("--pool", help="Manifest; the reference pool when left out.")]
@@ -22,8 +25,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Prompts: a corpus, a folder of JSON lines, or a file.")
 ]
-SeedOption = Annotated[int, typer.Option(help="Equal seeds give equal weights on a CPU.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
 ClassesOption = Annotated[
     list[str] | None, typer.Option("--class", help="Prompt class; again for more. All by default.")
 ]
@@ -56,65 +57,6 @@ def check(pool: PoolOption = None, *, as_json: JsonOption = False) -> None:
         rows = [(f.model, f.field, f"[red]{f.problem}" if f.problem else f.value) for f in findings]
         print_table("Pool", ("model", "field", "finding"), rows)
     raise typer.Exit(int(any(finding.problem for finding in findings)))
-
-
-@app.command()
-@one_line_errors
-def train(
-    corpus: Annotated[Path, typer.Option(help="Folder of <class>/train.jsonl[.zst] and valid.jsonl[.zst].")],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log, loss curve and the model.")],
-    tokens: Annotated[int, typer.Option(help="Token budget; the learning rate's schedule ends with it.")],
-    start: Annotated[Path | None, typer.Option("--from", help="Model folder to continue from.")] = None,
-    vocabulary: Annotated[int, typer.Option(help="Size of a new tokenizer.")] = 4096,
-    width: Annotated[int, typer.Option(help="Hidden size of a new model.")] = 384,
-    layers: Annotated[int, typer.Option(help="Layers of a new model.")] = 6,
-    batch_tokens: Annotated[int, typer.Option(help="Tokens of one step.")] = 6_144,
-    context: Annotated[int, typer.Option(help="Window of the last steps: the context that is really learnt.")] = 2_048,
-    repeats: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of tasks to repeat passages of the corpus: they teach copying.")
-    ] = 0.0,
-    seed: SeedOption = 0,
-    device: DeviceOption = "cpu",
-) -> None:
-    """Train tokenizer and target on a corpus. Run it again after a kill: it goes on where it was."""
-    from specsched.modelkit.pretrain import NewModel, Pretraining, pretrain
-
-    job = Pretraining(
-        corpus=corpus,
-        out=out,
-        start=start,
-        new=NewModel(vocabulary=vocabulary, width=width, layers=layers, context=context),
-        tokens=tokens,
-        batch_tokens=batch_tokens,
-        repeats=repeats,
-        seed=seed,
-        device=device,
-    )
-    with TokenProgress("training", tokens) as progress:
-        pretrain(job, progress.training)
-    console.print(f"model in {out / 'model'}, loss curve in {out / 'loss.png'}")
-
-
-@app.command("unloop")
-@one_line_errors
-def unlearn_loops(
-    start: Annotated[Path, typer.Option("--from", help="Model folder.")],
-    out: Annotated[Path, typer.Option(help="Folder of the new model.")],
-    data: Annotated[Path, typer.Option(help="Prompts to write to: a corpus, a folder of JSON lines, or a file.")],
-    rounds: Annotated[int, typer.Option(help="Times that it writes anew.")] = 5,
-    prompts: Annotated[int, typer.Option(help="Prompts per class and round.")] = 24,
-    rate: Annotated[float, typer.Option(help="Factor on the learning rates of training.")] = 0.2,
-    seed: SeedOption = 0,
-) -> None:
-    """Teach a target to avoid what its own greedy text repeats; elsewhere it keeps to the law that it had."""
-    from specsched.modelkit.unloop import Sobriety, Unlooping, unloop
-
-    def report(found: Sobriety) -> None:
-        console.print(f"round {found.round + 1} of {rounds}: {found.looping:.0%} of greedy completions loop")
-
-    job = Unlooping(start, out, data, rounds=rounds, per_class=prompts, rate=rate, seed=seed)
-    unloop(job, report)
-    console.print(f"model in {out}")
 
 
 @app.command("prompts")
