@@ -67,14 +67,14 @@ class Evidence:
         """Variance of a draft's level, in logits², [D]."""
         self.levels: Array = np.zeros((0, classes))
         """Where classes lie beside their draft's profile, in logits, [D, K]."""
-        self.open: Array = np.zeros((0, classes))
-        """Share of a draft's level in a class that its own evidence there leaves open, [D, K]."""
+        self.eased: Array = np.zeros((0, classes))
+        """Standard deviation that a level has from how easy the class may be for all drafts, in logits, [D, K]."""
+        self.alone: Array = np.zeros((0, classes))
+        """What no other draft shares of the variance of a level, in logits², [D, K]."""
         self.doubts: Array = np.zeros((0, classes))
         """How sure these levels are, variances in logits², [D, K]."""
         self.leaning: Array = np.zeros(classes)
         """What the classifier's word counts for beyond its probability, by the class that it names, in logits, [K]."""
-        self.ease_doubt: Array = np.zeros(classes)
-        """Variance of how easy a class is for all drafts, in logits², [K]."""
         self.means: Array = np.zeros((classes, 0))
         """Expected hazards, [K, D · J]: laid out to be mixed by class probabilities."""
         self.squares: Array = np.zeros((classes, 0))
@@ -137,11 +137,12 @@ class Evidence:
 
         Drafts share that the class may be another one, and how easy a class is.
         """
-        beside, left = self.levels[rows], self.open[rows]
-        beside = beside - (beside @ pi)[:, None]
-        shared = (beside * pi) @ beside.T + (left * pi * self.ease_doubt) @ left.T
-        alone = (left * self.spread[rows, None] + left * left * self.doubt[rows, None]) @ pi
-        return np.asarray(shared + np.diag(alone))
+        beside, eased = self.levels[rows], self.eased[rows]
+        beside -= (beside @ pi)[:, None]
+        shared: Array = (beside * pi) @ beside.T
+        shared += (eased * pi) @ eased.T
+        shared.ravel()[:: len(rows) + 1] += self.alone[rows] @ pi
+        return shared
 
     def _sum_up(self) -> None:
         everything = len(self._stale) == self.counts.shape[1]
@@ -178,13 +179,15 @@ class Evidence:
     def _level(self) -> None:
         """Find where classes lie beside their draft's profile, and how sure that is."""
         spread = self.spread[:, None]
-        self.open = own = 1 / (1 + self.information * spread)
-        self.ease_doubt = 1 / ((self.information * own).sum(0) + 1 / _EASE_VARIANCE)  # [K]
-        ease = self.ease_doubt * (self.surprise * own).sum(0)
+        own = 1 / (1 + self.information * spread)  # what a draft's own evidence leaves open
+        ease_doubt = 1 / ((self.information * own).sum(0) + 1 / _EASE_VARIANCE)  # [K]
+        ease = ease_doubt * (self.surprise * own).sum(0)
         rest = spread * own  # variance of what is particular
         level = ease + rest * (self.surprise - self.information * ease)
         self.levels = np.minimum(np.maximum(level, -_FARTHEST), _FARTHEST)
-        self.doubts = rest + own * own * (self.ease_doubt + self.doubt[:, None])
+        self.eased = own * np.sqrt(ease_doubt)
+        self.alone = rest + own * own * self.doubt[:, None]
+        self.doubts = self.alone + self.eased**2
 
     def _profile(self, accepted: Array, seen: Array) -> Array:
         """Hazards over all classes, [d, J], in logits: each position's own counts upon the draft's level."""
