@@ -46,8 +46,8 @@ class DraftEntry(_Section):
         default=0.0,
         ge=0,
         lt=1,
-        description="Kind `model`: draft no further once the draft gives all it has drafted less than this; 0, and "
-        "where rounds are decided on a GPU: never.",
+        description="Kind `model`: draft no further once the product of the largest probabilities in the draft's laws "
+        "is below this; 0: never.",
     )
 
     @model_validator(mode="after")

@@ -31,7 +31,7 @@ class ModelSpec:
     copy_match_tokens: int = 0
     """Drafts: where the last so many tokens stood before, what followed is copied; 0 never copies."""
     stop_below_share: float = 0.0
-    """Drafts: nothing more is drafted once the draft itself gives less to all of it standing; 0 never stops."""
+    """Drafts: nothing more is drafted once the product of its laws' largest probabilities is less; 0 never stops."""
 
     @property
     def manner(self) -> str:

@@ -104,7 +104,7 @@ class DeviceDraftProposer(DraftModelProposer):
 def _draw(drawn: _Drawn, logits: Tensor, tokens: Tensor, chances: Tensor, *, sure: bool) -> None:
     """Draw each row's next token from its row of `logits`, [B, V], into the last column of `tokens`, [B, step + 1].
 
-    Unless the draft is sure of itself, its chances, [B], are multiplied by the token's.
+    Unless the draft is sure of itself, its chances, [B], are multiplied by the largest probability.
     """
     cast, step = drawn.cast, tokens.shape[1] - 1
     spans = [
@@ -118,7 +118,7 @@ def _draw(drawn: _Drawn, logits: Tensor, tokens: Tensor, chances: Tensor, *, sur
         chosen = race(drawn.laws[-1], cast.keys.ahead(step), Purpose.DRAFT)
     cast.put(tokens[:, step], chosen)
     if not sure:
-        cast.put(chances, cast.of(chances) * shaped.softmax(-1).gather(1, chosen[:, None])[:, 0])
+        cast.put(chances, cast.of(chances) * shaped.softmax(-1).amax(-1))
 
 
 def _laws(drawn: Sequence[_Drawn], gammas: Sequence[int]) -> list[Tensor | None]:

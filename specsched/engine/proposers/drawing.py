@@ -23,15 +23,15 @@ class Drawing:
             rows: B rows.
             gammas: How many tokens each gets at most, one at least. The longest is drawn for all: what is cut off was
                 never going to be submitted, whatever it is.
-            stop_below: A row gets no further token once those that it has would all stand with a probability below
-                this, by the draft's own law. The token that brought it there is submitted all the same: dropping it
-                would bias the output (ENGINE.md, "Exactness").
+            stop_below: A row gets no further token once the product of its laws' largest probabilities is below this:
+                how likely all that it has stands, as far as the draft can tell. It is not asked how likely the drawn
+                tokens were: a sampled one may be unlikely and stand all the same where the target is as unsure.
         """
         self._rows = rows
         self._gammas = list(gammas)
         self._stop_below = stop_below
         self._chances = [1.0] * len(rows)
-        """Of all tokens of a row so far to stand, as the draft sees it."""
+        """Of all tokens of a row so far to stand, as the draft can tell."""
         self._drawn = 0
         self._plain = all(row.plain for row in rows)
         self._columns: list[Tensor] = []
@@ -60,11 +60,11 @@ class Drawing:
         self._drawn += 1
         if self._plain:
             self._columns.append(best_tokens(logits))
-            self._consider(logits, self._columns[-1])
+            self._consider(logits)
             return self._columns[-1]
         shaped = self._draw(logits)
         ids = torch.tensor([tokens[-1] for tokens in self._tokens], device=logits.device)
-        self._consider(shaped, ids)
+        self._consider(shaped)
         return ids
 
     def drafts(self) -> list[Draft]:
@@ -78,11 +78,11 @@ class Drawing:
                 drafts[i] = Draft(drafts[i].tokens, law[: self._gammas[i]])
         return drafts
 
-    def _consider(self, shaped: Tensor, ids: Tensor) -> None:
-        """Stop rows whose tokens so far are too unlikely to stand: known before the next one is drawn."""
+    def _consider(self, shaped: Tensor) -> None:
+        """Stop rows whose tokens so far are too unlikely to stand: known before the last one was drawn."""
         if not self._stop_below:
             return
-        for i, chance in enumerate(shaped.softmax(-1).gather(1, ids[:, None])[:, 0].tolist()):
+        for i, chance in enumerate(shaped.softmax(-1).amax(-1).tolist()):
             self._chances[i] *= chance
             if self._chances[i] < self._stop_below:
                 self._gammas[i] = min(self._gammas[i], self._drawn)
