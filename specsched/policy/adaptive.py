@@ -13,6 +13,7 @@ from specsched.policy.exploration import Exploration
 from specsched.policy.hint import choice
 from specsched.policy.memory import Cell
 from specsched.policy.settings import PolicySettings
+from specsched.policy.shortfalls import Shortfalls
 from specsched.records import NO_DRAFT, Candidate, CostGrid, Plan
 
 VERSION = "2"
@@ -39,6 +40,7 @@ class AdaptivePolicy:
         self._random = np.random.default_rng(seed)
         self._exploration = Exploration(settings)
         self._costs: tuple[CostGrid, Prices] | None = None
+        self._shortfalls = Shortfalls()
 
     def decide(self, context: DecisionContext) -> Plan:
         """Draw hazards a few times, play the best arm of one draw: its propensity is the share of draws that agree."""
@@ -90,6 +92,7 @@ class AdaptivePolicy:
         regime = Regime(observation.sampled, observation.coupled)
         if observation.round.draft_model != NO_DRAFT:
             self._revision += 1
+            self._shortfalls.observe(observation.round)
             self._table.observe(
                 regime, observation.class_probabilities, observation.round, observation.request_id, observation.tenant
             )
@@ -121,5 +124,5 @@ class AdaptivePolicy:
     def _prices(self, grid: CostGrid) -> Prices:
         """The grid's prices; a worker's grid stays the same object until it profiles again."""
         if self._costs is None or self._costs[0] is not grid:
-            self._costs = (grid, Prices(CostModel(grid)))
+            self._costs = (grid, Prices(CostModel(grid), self._shortfalls))
         return self._costs[1]

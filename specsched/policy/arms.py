@@ -8,6 +8,7 @@ from specsched.policy.base import Arm, DecisionContext
 from specsched.policy.beliefs import Array, Beliefs, expected_tokens
 from specsched.policy.cost import CostModel
 from specsched.policy.hint import Choice
+from specsched.policy.shortfalls import Shortfalls
 from specsched.records import NO_DRAFT, ArmScore
 
 _LOW, _HIGH = 0.05, 0.95
@@ -24,6 +25,8 @@ class Price:
 
     rounds: Array
     """Without the draft's prefill, [D, Γ]."""
+    positions: Array
+    """What drafting and verifying each position adds, [D, largest γ]."""
     prefill_per_token: Array
     """The draft's prefill of the prompt, spread over the tokens that the completion should come to, [D]."""
     plain: float
@@ -36,8 +39,9 @@ class Price:
 class Prices:
     """Prices by one worker's costs. Contexts within a stretch are priced alike: most prices are known already."""
 
-    def __init__(self, costs: CostModel) -> None:
+    def __init__(self, costs: CostModel, shortfalls: Shortfalls) -> None:
         self._costs = costs
+        self._shortfalls = shortfalls
         self._known: dict[tuple[tuple[str, ...], range, int, int], Price] = {}
 
     def of(self, drafts: tuple[str, ...], allowed: Choice, context: DecisionContext) -> Price:
@@ -51,14 +55,25 @@ class Prices:
                 self._known.clear()
             found = self._known[key] = self._price(drafts, allowed, rows, float(stretch * _STRETCH))
         prefill = context.prompt_tokens / max(1, context.expected_tokens)
-        return replace(found, prefill_per_token=found.prefill_per_token * prefill)
+        rounds = self._spared(found, drafts, allowed.gammas, rows)
+        return replace(found, rounds=rounds, prefill_per_token=found.prefill_per_token * prefill)
+
+    def _spared(self, price: Price, drafts: tuple[str, ...], gammas: range, rows: int) -> Array:
+        """Seconds of rounds, less those of positions that no row is expected to draft, [D, Γ]."""
+        last = gammas[-1]
+        missing = [self._shortfalls.of(draft, last) for draft in drafts]
+        if not any(missing):
+            return price.rounds
+        nobody = np.array([each or (0.0,) * last for each in missing]) ** rows
+        return price.rounds - np.cumsum(nobody * price.positions, axis=1)[:, gammas[0] - 1 :]
 
     def _price(self, drafts: tuple[str, ...], allowed: Choice, rows: int, at: float) -> Price:
         lines = np.array([self._costs.draft_line(draft, rows, at) for draft in drafts])  # [D, 2]
-        verify = np.array([self._costs.verify(rows * (gamma + 1), at) for gamma in allowed.gammas])
+        verify = np.array(self._costs.verify_widths(rows, allowed.gammas[-1], at))
         prefill = np.array([self._costs.prefill(draft, 1) for draft in drafts])
         drafting = lines[:, :1] + lines[:, 1:] * np.array(allowed.gammas)
-        return Price(drafting + verify, prefill, self._costs.verify(rows, at))
+        rounds = drafting + verify[allowed.gammas[0] :]
+        return Price(rounds, lines[:, 1:] + np.diff(verify), prefill, self._costs.verify(rows, at))
 
 
 class Arms:

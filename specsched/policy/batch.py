@@ -1,7 +1,10 @@
 """The rows of one round, seen together: what every shared bound on γ would bring, and cost."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+from math import prod
 
 from specsched.policy.base import Arm
 from specsched.policy.cost import Group, TrackedCosts
@@ -39,14 +42,24 @@ class _Team:
 
     pinned: int = 0
     pinned_gamma: int = 0
-    free: int = 0
-    free_limit: int = 0
+    limits: list[int] = field(default_factory=list)
+    """Of those that no caller pinned."""
+
+    @property
+    def free(self) -> int:
+        """How many these are."""
+        return len(self.limits)
+
+    @property
+    def free_limit(self) -> int:
+        """The longest γ that one of them takes."""
+        return max(self.limits, default=0)
 
     def add(self, lane: Lane) -> None:
         if lane.pinned:
             self.pinned, self.pinned_gamma = self.pinned + 1, max(self.pinned_gamma, lane.limit)
         else:
-            self.free, self.free_limit = self.free + 1, max(self.free_limit, lane.limit)
+            self.limits.append(lane.limit)
 
     def rows(self, bound: int) -> int:
         """Rows that draft under a bound."""
@@ -60,6 +73,17 @@ class _Team:
         """The same for several bounds."""
         least, most = self.pinned_gamma, max(self.pinned_gamma, self.free_limit)
         return [least if bound < least else min(bound, most) for bound in bounds]
+
+    def nobody(self, missing: Sequence[float]) -> list[float]:
+        """P(no lane drafts position j), from 1 on, where each lane misses it with these chances, independently.
+
+        A pinned lane is taken to draft all that it was asked for.
+        """
+        limits, pinned = sorted(self.limits), self.pinned_gamma
+        return [
+            0.0 if j <= pinned else chance ** (len(limits) - bisect_left(limits, j))
+            for j, chance in enumerate(missing, start=1)
+        ]
 
 
 class Batch:
@@ -80,7 +104,9 @@ class Batch:
         self.highest = max((team.free_limit for team in self._teams.values()), default=0)
         """Largest bound that changes anything."""
         self.seconds = self._seconds()
-        """Expected seconds of the round by bound, from 0 to `highest`."""
+        """Seconds of the round by bound, from 0 to `highest`, if every draft drafts all that it is asked for."""
+        self.expected_seconds = self._expected_seconds()
+        """The same with drafts that fall short as often as they are known to."""
 
     def arms(self, bound: int) -> list[Arm]:
         """Every row's arm under a bound."""
@@ -99,9 +125,9 @@ class Batch:
         tokens = [_ONE_TOKEN if lane.pinned else lane.tokens for lane in self._lanes]
         size = self.highest + 1
         if len(tokens) == 1:
-            return [t / s for t, s in zip(_reaching(tokens[0], size), self.seconds, strict=False)]
+            return [t / s for t, s in zip(_reaching(tokens[0], size), self.expected_seconds, strict=False)]
         totals = map(sum, zip(*(_reaching(each, size) for each in tokens), strict=False))
-        return [total / seconds for total, seconds in zip(totals, self.seconds, strict=False)]
+        return [total / seconds for total, seconds in zip(totals, self.expected_seconds, strict=False)]
 
     def _seconds(self) -> list[float]:
         bounds = range(self.highest + 1)
@@ -116,6 +142,24 @@ class Batch:
             for bound, gamma in enumerate(gammas[draft][1:], start=1):
                 seconds[bound] += overhead + step * gamma
         return seconds
+
+    def _expected_seconds(self) -> list[float]:
+        """T = T(all drafted) − Σ_{j≤c} (Σ_d P(d drafts no j) · τ_d + P(nobody drafts j) · (V(j + 1) − V(j)))."""
+        missing = {draft: self._costs.shortfalls.of(draft, self.highest) for draft in self._teams}
+        if not any(missing.values()):
+            return self.seconds
+        full = (0.0,) * self.highest
+        nobody = {draft: team.nobody(missing[draft] or full) for draft, team in self._teams.items()}
+        verify = self._costs.verifications(len(self._lanes), self.highest, self._context)
+        spared = [
+            prod(each) * (after - before)
+            for each, (before, after) in zip(zip(*nobody.values(), strict=True), pairwise(verify), strict=True)
+        ]
+        for draft, team in self._teams.items():
+            _, step = self._costs.line(draft, team.rows(1), self._context)
+            for j, chance in enumerate(nobody[draft][: team.free_limit]):
+                spared[j] += chance * step
+        return [seconds - saved for seconds, saved in zip(self.seconds, accumulate(spared, initial=0.0), strict=True)]
 
 
 def _reaching(tokens: Sequence[float], size: int) -> Sequence[float]:

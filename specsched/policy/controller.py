@@ -1,7 +1,7 @@
 """What runs inside a worker: every row's arm, every round."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from specsched.policy.base import Arm, RoundController, RowView
 from specsched.policy.batch import Batch, Lane
@@ -49,6 +49,13 @@ class _Round:
     context_tokens: float
     records: dict[str, RoundRecord] = field(default_factory=dict)
 
+    def drafted(self) -> list[Group]:
+        """Its groups with what they drafted in the end, which may be less than was planned."""
+        longest: dict[str, int] = {}
+        for record in self.records.values():
+            longest[record.draft_model] = max(longest.get(record.draft_model, 0), record.gamma)
+        return [replace(group, gamma=longest.get(group.draft_model, 0)) for group in self.groups]
+
 
 class AdaptiveController:
     """One shared bound on γ per round, chosen for the batch as it is now, within what the rows' guards allow."""
@@ -88,7 +95,7 @@ class AdaptiveController:
 
     def reprice(self, costs: CostGrid) -> None:
         """Go on with costs that were measured anew: what was tracked of the old ones is past."""
-        self._costs = TrackedCosts(CostModel(costs))
+        self._costs = TrackedCosts(CostModel(costs), self._costs.shortfalls)
         self._watchdog = Watchdog(self._settings)
 
     def inherit(self, before: RoundController) -> None:
@@ -122,6 +129,7 @@ class AdaptiveController:
     def observe(self, request_id: str, round_record: RoundRecord) -> None:
         """Learn from the row's round; with the last row's, from the batch's."""
         self._members[request_id].hazards.observe(round_record)
+        self._costs.shortfalls.observe(round_record)
         assert self._round is not None, "a round is observed before it was chosen"
         self._round.records[request_id] = round_record
         if len(self._round.records) == len(self._round.arms):
@@ -193,7 +201,7 @@ class AdaptiveController:
     # -------------------------------------------------------------------------------------------- learning
 
     def _settle(self, played: _Round) -> None:
-        """Settle the guards' accounts and track costs by what the whole round measured.
+        """Settle the guards' accounts and track costs by what the whole round measured, for what it really drafted.
 
         Where a draft takes in a row's text for the first time, the guards are charged for it: nobody would have paid
         it in plain decoding. Costs and the watchdog look past it, and so do the guards where a caller pinned the row.
@@ -204,7 +212,7 @@ class AdaptiveController:
         measured = {r.draft_model: r.propose_seconds for r in records.values()}
         charged = usual = predicted = 0.0
         steady: list[Group] = []
-        for group in played.groups:
+        for group in played.drafted():
             draft, took = group.draft_model, measured.get(group.draft_model, 0.0)
             expected = self._costs.drafting(draft, group.rows, group.gamma, context)
             new = self._starting(draft, played)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from specsched.policy.shortfalls import Shortfalls
 from specsched.records import CostGrid, CostPoint, DraftCost
 
 NOMINAL_STEP = 0.1
@@ -136,8 +137,10 @@ class TrackedCosts:
     can hold moves the common one but slowly, and a plain round that was not measured often counts for less.
     """
 
-    def __init__(self, model: CostModel) -> None:
+    def __init__(self, model: CostModel, shortfalls: Shortfalls | None = None) -> None:
         self._model = model
+        self.shortfalls = shortfalls or Shortfalls()
+        """How often drafts spare a round some of what it was to cost."""
         self._verify = 1.0
         self._points: dict[int, float] = defaultdict(lambda: 1.0)
         self._rounds: dict[int, int] = defaultdict(int)
@@ -150,7 +153,7 @@ class TrackedCosts:
         return factor * overhead, factor * step
 
     def drafting(self, draft_model: str, rows: int, gamma: int, context_tokens: float) -> float:
-        """Seconds of one draft's part of a round, γ above 0."""
+        """Seconds of one draft's part of a round that it drafts γ tokens in."""
         overhead, step = self.line(draft_model, rows, context_tokens)
         return overhead + gamma * step
 

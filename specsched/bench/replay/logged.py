@@ -118,8 +118,8 @@ def fitted_costs(runs: Sequence[LoggedRun]) -> CostGrid:
             for one in request.rounds:
                 played = one.round
                 verify.setdefault(played.batch_size * (played.gamma + 1), []).append(played.verify_seconds)
-                if played.draft_model != NO_DRAFT and played.planned_gamma:
-                    steps.setdefault(played.draft_model, []).append(played.propose_seconds / played.planned_gamma)
+                if played.draft_model != NO_DRAFT and played.gamma:
+                    steps.setdefault(played.draft_model, []).append(played.propose_seconds / played.gamma)
     points = tuple(CostPoint(positions, 0, median(seconds)) for positions, seconds in sorted(verify.items()))
     drafts = tuple(DraftCost(name, 0.0, (CostPoint(1, 0, median(each)),)) for name, each in sorted(steps.items()))
     return CostGrid(0, points, drafts)
