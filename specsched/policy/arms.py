@@ -18,22 +18,41 @@ _STRETCH = 32
 
 _KNOWN_PRICES = 1024
 
+_NEVER: Array = np.empty(0)
+"""Falls any draft short."""
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
     """Seconds of a round."""
 
     rounds: Array
-    """Without the draft's prefill, [D, Γ]."""
+    """If every draft drafts all that it is asked for, without its prefill, [D, Γ]."""
     positions: Array
     """What drafting and verifying each position adds, [D, largest γ]."""
     prefill_per_token: Array
     """The draft's prefill of the prompt, spread over the tokens that the completion should come to, [D]."""
     plain: float
+    rows: int
+    shortfalls: Array
+    """ψ, [D, largest γ], or [0] where no draft ever fell short."""
 
-    def seconds(self, tokens: Array) -> Array:
-        """Seconds of a round that commits so many tokens, its share of the prefill included, [D, Γ]."""
-        return self.rounds + self.prefill_per_token[:, None] * tokens
+    def seconds(self, tokens: Array, survival: Array) -> Array:
+        """Seconds of a round, its share of the prefill included, [D, Γ].
+
+        Args:
+            tokens: That it commits, [D, Γ].
+            survival: P(the first j tokens are drafted and accepted), [D, J].
+        """
+        return self.rounds - self._spared(survival) + self.prefill_per_token[:, None] * tokens
+
+    def _spared(self, survival: Array) -> Array | float:
+        """Seconds of positions that no row is expected to draft, [D, Γ]; each row as if it were the one asked for."""
+        if not self.shortfalls.size:
+            return 0.0
+        failing = 1 - survival.take(range(self.positions.shape[1]), axis=1, mode="clip")
+        nobody = (self.shortfalls * failing) ** self.rows
+        return np.asarray(np.cumsum(nobody * self.positions, axis=1)[:, -self.rounds.shape[1] :])
 
 
 class Prices:
@@ -55,17 +74,12 @@ class Prices:
                 self._known.clear()
             found = self._known[key] = self._price(drafts, allowed, rows, float(stretch * _STRETCH))
         prefill = context.prompt_tokens / max(1, context.expected_tokens)
-        rounds = self._spared(found, drafts, allowed.gammas, rows)
-        return replace(found, rounds=rounds, prefill_per_token=found.prefill_per_token * prefill)
+        shortfalls = self._short(drafts, allowed.gammas[-1])
+        return replace(found, prefill_per_token=found.prefill_per_token * prefill, shortfalls=shortfalls)
 
-    def _spared(self, price: Price, drafts: tuple[str, ...], gammas: range, rows: int) -> Array:
-        """Seconds of rounds, less those of positions that no row is expected to draft, [D, Γ]."""
-        last = gammas[-1]
-        missing = [self._shortfalls.of(draft, last) for draft in drafts]
-        if not any(missing):
-            return price.rounds
-        nobody = np.array([each or (0.0,) * last for each in missing]) ** rows
-        return price.rounds - np.cumsum(nobody * price.positions, axis=1)[:, gammas[0] - 1 :]
+    def _short(self, drafts: tuple[str, ...], positions: int) -> Array:
+        known = [self._shortfalls.of(draft, positions) for draft in drafts]
+        return np.array([each or (0.0,) * positions for each in known]) if any(known) else _NEVER
 
     def _price(self, drafts: tuple[str, ...], allowed: Choice, rows: int, at: float) -> Price:
         lines = np.array([self._costs.draft_line(draft, rows, at) for draft in drafts])  # [D, 2]
@@ -73,7 +87,7 @@ class Prices:
         prefill = np.array([self._costs.prefill(draft, 1) for draft in drafts])
         drafting = lines[:, :1] + lines[:, 1:] * np.array(allowed.gammas)
         rounds = drafting + verify[allowed.gammas[0] :]
-        return Price(rounds, lines[:, 1:] + np.diff(verify), prefill, self._costs.verify(rows, at))
+        return Price(rounds, lines[:, 1:] + np.diff(verify), prefill, self._costs.verify(rows, at), rows, _NEVER)
 
 
 class Arms:
@@ -85,8 +99,9 @@ class Arms:
         first, last, reach = allowed.gammas[0], allowed.gammas[-1], beliefs.a.shape[1]
         # A caller may pin a γ beyond the last position that beliefs reach.
         self._columns = slice(first, last + 1) if last <= reach else [min(gamma, reach) for gamma in allowed.gammas]
-        self._tokens = self._lengths(beliefs.means)  # [D, Γ]
-        self._seconds = price.seconds(self._tokens)
+        lengths = expected_tokens(beliefs.means)  # [D, J + 1]
+        self._tokens = lengths[:, self._columns]  # [D, Γ]
+        self._seconds = price.seconds(self._tokens, np.diff(lengths))
         self._plain = np.array([1.0 / price.plain] if allowed.plain else [])
         self.expected: Array = self._flat(self._tokens[None])[0]
         """Expected goodput, [A], tokens per second."""

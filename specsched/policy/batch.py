@@ -1,6 +1,5 @@
 """The rows of one round, seen together: what every shared bound on γ would bring, and cost."""
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
@@ -42,28 +41,19 @@ class _Team:
 
     pinned: int = 0
     pinned_gamma: int = 0
-    limits: list[int] = field(default_factory=list)
-    """Of those that no caller pinned."""
-
-    @property
-    def free(self) -> int:
-        """How many these are."""
-        return len(self.limits)
-
-    @property
-    def free_limit(self) -> int:
-        """The longest γ that one of them takes."""
-        return max(self.limits, default=0)
+    free: list[Lane] = field(default_factory=list)
+    free_limit: int = 0
 
     def add(self, lane: Lane) -> None:
         if lane.pinned:
             self.pinned, self.pinned_gamma = self.pinned + 1, max(self.pinned_gamma, lane.limit)
         else:
-            self.limits.append(lane.limit)
+            self.free.append(lane)
+            self.free_limit = max(self.free_limit, lane.limit)
 
     def rows(self, bound: int) -> int:
         """Rows that draft under a bound."""
-        return self.pinned + self.free if bound else self.pinned
+        return self.pinned + len(self.free) if bound else self.pinned
 
     def gamma(self, bound: int) -> int:
         """The longest γ among them, for which the others wait."""
@@ -74,16 +64,17 @@ class _Team:
         least, most = self.pinned_gamma, max(self.pinned_gamma, self.free_limit)
         return [least if bound < least else min(bound, most) for bound in bounds]
 
-    def nobody(self, missing: Sequence[float]) -> list[float]:
-        """P(no lane drafts position j), from 1 on, where each lane misses it with these chances, independently.
+    def nobody(self, shortfalls: Sequence[float], positions: int) -> list[float]:
+        """P(no lane drafts position j), j from 1 on, lanes being independent; none is asked for more than its limit.
 
-        A pinned lane is taken to draft all that it was asked for.
+        A pinned lane is taken to draft all that it was asked for, and so is any of a draft without shortfalls.
         """
-        limits, pinned = sorted(self.limits), self.pinned_gamma
-        return [
-            0.0 if j <= pinned else chance ** (len(limits) - bisect_left(limits, j))
-            for j, chance in enumerate(missing, start=1)
-        ]
+        certain = self.pinned_gamma if shortfalls else max(self.pinned_gamma, self.free_limit)
+        chances = [float(j >= certain) for j in range(positions)]
+        for lane in self.free:
+            for j in range(certain, lane.limit):
+                chances[j] *= shortfalls[j] * (1 - (lane.tokens[j + 1] - lane.tokens[j]))
+        return chances
 
 
 class Batch:
@@ -145,11 +136,10 @@ class Batch:
 
     def _expected_seconds(self) -> list[float]:
         """T = T(all drafted) − Σ_{j≤c} (Σ_d P(d drafts no j) · τ_d + P(nobody drafts j) · (V(j + 1) − V(j)))."""
-        missing = {draft: self._costs.shortfalls.of(draft, self.highest) for draft in self._teams}
-        if not any(missing.values()):
+        short = {draft: self._costs.shortfalls.of(draft, self.highest) for draft in self._teams}
+        if not any(short.values()):
             return self.seconds
-        full = (0.0,) * self.highest
-        nobody = {draft: team.nobody(missing[draft] or full) for draft, team in self._teams.items()}
+        nobody = {draft: team.nobody(short[draft], self.highest) for draft, team in self._teams.items()}
         verify = self._costs.verifications(len(self._lanes), self.highest, self._context)
         spared = [
             prod(each) * (after - before)

@@ -8,40 +8,42 @@ from specsched.records import RoundRecord
 _KEPT = 0.999
 """What is left of a draft's evidence after a round of it."""
 _PRIOR_ROUNDS = 8.0
-"""Rounds in which a draft is taken to have drafted all: one that never fell short is expected never to."""
+"""Rounds in which a position is taken to be missed as often as the one before it, and the first one never."""
 
 
 @dataclass(slots=True)
 class _Seen:
     """Discounted rounds of one draft, by position; a round that was asked for fewer says nothing beyond."""
 
-    asked: list[float] = field(default_factory=list)
-    """That were to draft a position and had drafted all before it."""
-    stopped: list[float] = field(default_factory=list)
-    """Of these, that did not draft it."""
+    failed: list[float] = field(default_factory=list)
+    """In which not all tokens up to the position were drafted and accepted."""
+    missed: list[float] = field(default_factory=list)
+    """Of these, in which it was not drafted."""
 
-    def add(self, drafted: int, planned: int) -> None:
+    def add(self, record: RoundRecord) -> None:
         """Take in one more round."""
-        missing = [0.0] * (planned - len(self.asked))
-        self.asked, self.stopped = self.asked + missing, self.stopped + missing
-        for j in range(len(self.asked)):
-            self.asked[j] = _KEPT * self.asked[j] + (j < planned and j <= drafted)
-            self.stopped[j] = _KEPT * self.stopped[j] + (j == drafted < planned)
+        more = [0.0] * (record.planned_gamma - len(self.failed))
+        self.failed, self.missed = self.failed + more, self.missed + more
+        for j in range(len(self.failed)):
+            failed = record.num_accepted <= j < record.planned_gamma
+            self.failed[j] = _KEPT * self.failed[j] + failed
+            self.missed[j] = _KEPT * self.missed[j] + (failed and record.gamma <= j)
 
-    def missing(self) -> tuple[float, ...]:
-        """1 − D_j by position (product-limit: Kaplan and Meier 1958)."""
-        reached, found = 1.0, []
-        for asked, stopped in zip(self.asked, self.stopped, strict=True):
-            reached *= 1 - stopped / (_PRIOR_ROUNDS + asked)
-            found.append(1 - reached)
-        return tuple(found) if any(self.stopped) else ()
+    def shares(self) -> tuple[float, ...]:
+        """Missed ÷ failed by position, each with the one before as its prior; nothing where nothing was missed."""
+        share, found = 0.0, []
+        for failed, missed in zip(self.failed, self.missed, strict=True):
+            share = (missed + _PRIOR_ROUNDS * share) / (failed + _PRIOR_ROUNDS)
+            found.append(share)
+        return tuple(found) if share else ()
 
 
 class Shortfalls:
-    """1 − D_j, with D_j = P(at least j tokens are drafted | so many were asked for), by draft.
+    """ψ_j = P(fewer than j tokens are drafted | not all of the first j are drafted and accepted), by draft.
 
-    Only time depends on it: E[tokens] knows already, for a position that is not drafted counts as a miss (`outcomes`),
-    so that a hazard is P(drafted and accepted | those before it accepted).
+    So P(fewer than j are drafted) = ψ_j · (1 − S_j): it follows the ease of classes and requests with S, and what is
+    accepted is always paid for. Only time depends on ψ; E[tokens] knows already, for a position that is not drafted
+    counts as a miss (`outcomes`): S_j = P(the first j are drafted and accepted).
     """
 
     def __init__(self) -> None:
@@ -49,15 +51,15 @@ class Shortfalls:
         self._known: dict[str, tuple[float, ...]] = {}
 
     def observe(self, record: RoundRecord) -> None:
-        """Learn from one row's round; plain ones say nothing."""
-        if record.planned_gamma:
-            self._seen.setdefault(record.draft_model, _Seen()).add(record.gamma, record.planned_gamma)
+        """Learn from one row's round; plain ones say nothing, nor do those that the completion's end cut short."""
+        if record.planned_gamma and not record.censored:
+            self._seen.setdefault(record.draft_model, _Seen()).add(record)
             self._known.pop(record.draft_model, None)
 
     def of(self, draft_model: str, positions: int) -> Sequence[float]:
-        """P(fewer than j tokens are drafted), j from 1 to `positions`; nothing where a draft never fell short."""
+        """ψ_j, j from 1 to `positions`; nothing where a draft never fell short."""
         found = self._known.get(draft_model)
         if found is None:
             seen = self._seen.get(draft_model)
-            found = self._known[draft_model] = seen.missing() if seen else ()
+            found = self._known[draft_model] = seen.shares() if seen else ()
         return found[:positions] + found[-1:] * (positions - len(found))

@@ -30,29 +30,38 @@ def drafted(gamma, planned, draft="good", accepted=0):
     return RoundRecord(draft, gamma, accepted, 1, 0.2 * gamma, 1 + 0.05 * gamma, planned_gamma=planned)
 
 
-def taught(lengths, planned=3, draft="good", into=None):
-    """Shortfalls after rounds that drafted these numbers of tokens in turn."""
+def taught(rounds, planned=3, draft="good", into=None):
+    """Shortfalls after rounds that drafted and accepted so many tokens, in turn."""
     shortfalls = into or Shortfalls()
     for number in range(MANY):
-        shortfalls.observe(drafted(lengths[number % len(lengths)], planned, draft))
+        gamma, accepted = rounds[number % len(rounds)]
+        shortfalls.observe(drafted(gamma, planned, draft, accepted))
     return shortfalls
 
 
-def test_chances_are_shares_of_rounds():
-    found = taught((0, 1, 3, 3)).of("good", 5)
-    assert found == pytest.approx((0.25, 0.5, 0.5, 0.5, 0.5), abs=0.01)  # beyond what was asked for: as before it
+def survival(rounds, positions=8):
+    """P(the first j tokens are drafted and accepted), j from 1 on."""
+    return [float(np.mean([accepted > j for _, accepted in rounds])) for j in range(positions)]
+
+
+ROUNDS = ((0, 0), (1, 1), (3, 1), (3, 3))
+
+
+def test_shares_are_of_rounds_that_fail_before_a_position():
+    found = taught(ROUNDS).of("good", 5)
+    assert found == pytest.approx((1, 2 / 3, 2 / 3, 2 / 3, 2 / 3), abs=0.04)  # beyond what was asked for: as before it
 
 
 def test_a_round_says_nothing_of_positions_that_it_was_not_asked_for():
-    shortfalls = taught((1,), planned=1, into=taught((0, 1, 2, 3)))
-    assert shortfalls.of("good", 3)[0] == pytest.approx(0.02, abs=0.02)
-    before = taught((0, 1, 2, 3)).of("good", 3)
-    assert shortfalls.of("good", 3)[1] < before[1]  # who is asked for one token and drafts it did not stop at two
+    often = taught(((1, 0),), planned=1, into=taught(ROUNDS))
+    assert often.of("good", 1)[0] < 0.1
+    assert often.of("good", 3)[1] < taught(ROUNDS).of("good", 3)[1]  # its evidence is old by now
 
 
 def test_a_draft_that_never_fell_short_is_expected_never_to():
-    shortfalls = taught((3,))
+    shortfalls = taught(((3, 0), (3, 2)))
     shortfalls.observe(RoundRecord("none", 0, 0, 1, 0.0, 1.0))
+    shortfalls.observe(replace(drafted(0, 3), censored=True))
     assert not any(shortfalls.of(draft, 3) for draft in ("good", "none", "unseen"))
     shortfalls.observe(drafted(0, 3))
     assert 0 < shortfalls.of("good", 1)[0] < 0.01
@@ -60,52 +69,67 @@ def test_a_draft_that_never_fell_short_is_expected_never_to():
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_price_is_the_mean_over_all_that_rows_may_draft(rows):
-    lengths = (0, 1, 1, 3)
-    costs, shortfalls = CostModel(grid()), taught(lengths)
-    asked = context(("good", "bad"), max_num_speculative_tokens=3)
-    prices = Prices(costs, shortfalls)
-    price = prices.of(("good", "bad"), choice(asked, 8), replace(asked, running_rows=rows - 1))
+    costs, shortfalls = CostModel(grid()), taught(ROUNDS)
+    asked = replace(context(("good", "bad"), max_num_speculative_tokens=3), running_rows=rows - 1)
     step = costs.draft_line("good", rows, 64)[1]
-    for gamma, seconds in zip((1, 2, 3), price.rounds[0], strict=True):
-        widest = [min(gamma, max(each)) for each in product(lengths, repeat=rows)]
+    priced, unseen = (
+        Prices(costs, each)
+        .of(("good", "bad"), choice(asked, 8), asked)
+        .seconds(np.ones((2, 3)), np.array([survival(ROUNDS)] * 2))
+        for each in (shortfalls, Shortfalls())
+    )
+    for gamma, seconds in zip((1, 2, 3), priced[0], strict=True):
+        widest = [min(gamma, max(each)) for each in product([length for length, _ in ROUNDS], repeat=rows)]
         mean = np.mean([step * width + costs.verify(rows * (width + 1), 64) for width in widest])
         assert seconds == pytest.approx(mean, rel=0.01)
-    unseen = Prices(costs, Shortfalls()).of(("good", "bad"), choice(asked, 8), replace(asked, running_rows=rows - 1))
-    assert price.rounds[1].tolist() == unseen.rounds[1].tolist()  # to the bit
+    full = [step * gamma + costs.verify(rows * (gamma + 1), 64) for gamma in (1, 2, 3)]
+    assert priced[1].tolist() == unseen[1].tolist() == unseen[0].tolist() == full  # to the bit
+
+
+def test_what_is_sure_to_be_accepted_is_paid_for_in_full():
+    costs, asked = CostModel(grid()), context(("good",))
+    price = Prices(costs, taught(ROUNDS)).of(("good",), choice(asked, 8), asked)
+    assert price.seconds(np.ones((1, 8)), np.ones((1, 8))) == pytest.approx(price.rounds)
 
 
 def test_a_bound_s_time_is_the_mean_over_all_that_a_batch_may_draft():
     """Two drafts, rows with room for less, and a pinned one: by enumeration."""
-    of = {"good": (0, 1, 3, 3), "bad": (1, 4)}
-    shortfalls = taught(of["bad"], 4, "bad", into=taught(of["good"], 4))
-    lanes = [Lane("good", 4), Lane("good", 2), Lane("bad", 3), Lane("bad", 1, pinned=True), Lane()]
+    of = {"good": ROUNDS, "bad": ((1, 0), (4, 2))}
+    shortfalls = taught(of["bad"], 4, "bad", into=taught(of["good"]))
+    tokens = {draft: [1.0, *(1 + np.cumsum(survival(rounds)))] for draft, rounds in of.items()}
+    lanes = [Lane(draft, limit, tokens=tokens[draft]) for draft, limit in (("good", 3), ("good", 2), ("bad", 4))]
+    lanes += [Lane("bad", 1, pinned=True), Lane()]
     model = CostModel(grid())
     batch = Batch(lanes, TrackedCosts(model, shortfalls), 64)
-    for bound in range(5):
+    assert len(batch.expected_seconds) == 5
+    for bound, expected in enumerate(batch.expected_seconds):
         arms = batch.arms(bound)
-        chances = [
-            of[arm.draft_model] if arm.gamma and not lane.pinned else (9,)
+        own = [
+            of[arm.draft_model] if arm.gamma and not lane.pinned else ((9, 0),)
             for arm, lane in zip(arms, lanes, strict=True)
         ]
-        times = []
-        for lengths in product(*chances):
-            got = [min(arm.gamma, length) for arm, length in zip(arms, lengths, strict=True)]
-            deepest = {arm.draft_model: 0 for arm in arms if arm.gamma}
-            for arm, gamma in zip(arms, got, strict=True):
-                if arm.gamma:
-                    deepest[arm.draft_model] = max(deepest[arm.draft_model], gamma)
-            times.append(sum(0.2 * each for each in deepest.values()) + model.verify(5 * (max(got) + 1), 64))
-        assert batch.expected_seconds[bound] == pytest.approx(np.mean(times), rel=0.01)
+        times = [_seconds(model, arms, [length for length, _ in each]) for each in product(*own)]
+        assert expected == pytest.approx(np.mean(times), rel=0.01)
     full = Batch(lanes, TrackedCosts(model), 64)
     assert full.expected_seconds == full.seconds == batch.seconds
 
 
+def _seconds(model, arms, lengths):
+    """Of a round whose drafts would draft so many tokens at most."""
+    deepest = dict.fromkeys((arm.draft_model for arm in arms if arm.gamma), 0)
+    for arm, length in zip(arms, lengths, strict=True):
+        if arm.gamma:
+            deepest[arm.draft_model] = max(deepest[arm.draft_model], min(arm.gamma, length))
+    return 0.2 * sum(deepest.values()) + model.verify(len(arms) * (max(deepest.values()) + 1), 64)
+
+
 def test_expected_tokens_count_positions_that_are_not_drafted_as_misses():
-    """E[tokens] = 1 + Σ_j P(at least j drafted and the first j accepted): .75 + .5 · .5."""
+    """E[tokens] = 1 + Σ_j P(at least j drafted and the first j accepted): 1 + 3/4 + 1/4."""
     policy = AdaptivePolicy(SETTINGS, ("chat",), seed=0)
     rounds = [(0, 0), (1, 1), (2, 1), (2, 2)]
     for number in range(MANY // 2):
-        record = drafted(*((length := rounds[number % 4])[0], 2), accepted=length[1])
+        gamma, accepted = rounds[number % 4]
+        record = drafted(gamma, 2, accepted=accepted)
         policy.observe(Observation("", PI, sampled=False, coupled=True, round=record))
     plan = policy.decide(replace(context(("good",), max_num_speculative_tokens=2), explain=True))
     tokens = {score.gamma: score.acceptance_length for score in plan.scores}
