@@ -35,7 +35,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):
-    return save_pool(tmp_path_factory.mktemp("pool"))
+    return save_pool(tmp_path_factory.mktemp("pool"), max_positions=1024)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -52,6 +52,7 @@ async def service(manifest):
 @pytest_asyncio.fixture(loop_scope="module")
 async def client(service):
     async with Client(service.address) as caller:
+        await caller.ready(timeout_seconds=60)  # a worker that was killed comes back
         yield caller
 
 
@@ -108,31 +109,34 @@ async def test_a_conversation_goes_through_the_chat_template(client):
 
 
 async def heard(client, request, service=None, kill_at=()):
-    """Tokens and log-probabilities of a stream, whose worker is killed when so many tokens were said."""
-    tokens, logprobs, kills = [], [], list(kill_at)
+    """Tokens and log-probabilities of a stream, whose worker is killed when so many tokens were said.
+
+    A worker is far ahead of its reader: streams must be long, and kills early, to meet it at work.
+    """
+    tokens, logprobs, kills, dead = [], [], list(kill_at), set()
     async for answer in client.generate(request):
         if isinstance(answer, Completion):
             assert answer.token_ids == tuple(tokens)
             return answer.token_ids, logprobs
         tokens += answer.token_ids
         logprobs += answer.logprobs
-        if kills and len(tokens) >= kills[0]:
+        if kills and len(tokens) >= kills[0] and (alive := set(children(service.pid)) - dead):
             del kills[0]
-            (worker,) = children(service.pid)
-            os.kill(worker, signal.SIGKILL)
+            dead |= alive
+            os.kill(alive.pop(), signal.SIGKILL)
     raise AssertionError("the stream ended without an account")
 
 
 async def test_a_stream_goes_on_when_its_worker_is_killed(manifest, service, client):
-    tokens, _ = await heard(client, ask(max_tokens=200), service, kill_at=[20])
-    assert tokens == reference(manifest, 200)
+    tokens, _ = await heard(client, ask(max_tokens=800), service, kill_at=[20])
+    assert tokens == reference(manifest, 800)
 
 
 async def test_a_sampled_stream_is_the_same_when_its_worker_is_killed_and_every_logprob_comes_once(service, client):
     sampling = Sampling(temperature=0.9, top_p=0.95, seed=7)
-    request = ask(max_tokens=150, sampling=sampling, output=Output(logprobs=2))
+    request = ask(max_tokens=500, sampling=sampling, output=Output(logprobs=2))
     tokens, logprobs = await heard(client, request)
-    again, repeated = await heard(client, request, service, kill_at=[25, 90])
+    again, repeated = await heard(client, request, service, kill_at=[20, 60])
     assert again == tokens
     assert [each.token_id for each in repeated] == [each.token_id for each in logprobs] == list(tokens)
     expected = [each.logprob for each in logprobs]

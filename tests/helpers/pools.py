@@ -8,9 +8,9 @@ from tests.helpers.tiny import perturbed, tiny_network
 VOCABULARY = 320
 
 
-def save_pool(folder: Path, seed: int = 0) -> Path:
+def save_pool(folder: Path, seed: int = 0, max_positions: int | None = None) -> Path:
     """Write models and manifest; returns the manifest."""
-    target = tiny_network("llama", vocab=VOCABULARY, spread=0.5, seed=seed)
+    target = tiny_network("llama", vocab=VOCABULARY, spread=0.5, seed=seed, max_positions=max_positions)
     for name, network in (("target", target), ("draft", perturbed(target, 0.02))):
         network.save_pretrained(folder / name)
         save_tokenizer(folder / name)
