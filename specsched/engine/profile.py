@@ -136,7 +136,7 @@ class Profiler:
     def _verify_seconds(self, shape: _Shape) -> float:
         drafts = [Draft([0] * (shape.positions - 1))] * shape.num_rows
         with self._opened(shape.num_rows, shape.context) as rows:
-            return self._fastest(lambda: self._rounds.verify(rows, drafts), repeats=1)
+            return self._fastest(lambda: self._rounds.verify(rows, drafts))
 
     def _draft_cost(self, name: str, seconds: float) -> DraftCost:
         """A round of γ costs o + γ·τ: two lookaheads give both."""
@@ -167,10 +167,10 @@ class Profiler:
 
         return self._fastest(once)
 
-    def _fastest(self, work: Callable[[], object], repeats: int = REPEATS) -> float:
+    def _fastest(self, work: Callable[[], object]) -> float:
         """Least of several: whatever else the machine does only ever adds."""
         work()  # warm: allocations, first-touch
-        return min(self._timed(work) for _ in range(repeats))
+        return min(self._timed(work) for _ in range(REPEATS))
 
     def _timed(self, work: Callable[[], object]) -> float:
         if self._halt():
