@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection
 
+from specsched.policy.batch import Batch, Lane
 from specsched.policy.cost import TrackedCosts
 from specsched.policy.offset import tokens_by_gamma
 from specsched.policy.settings import PolicySettings
@@ -73,11 +74,9 @@ def _hopeful(candidates: Collection[Candidate], context_tokens: int, costs: Trac
 
 def _goodput(candidate: Candidate, deviations: float, context_tokens: int, costs: TrackedCosts) -> float:
     """Tokens per second of a lone row at the draft's best γ, plain decoding included, so far above its means."""
-    hazards = [_above(hazard, deviations) for hazard in candidate.hazards]
-    verify = costs.verifications(1, len(hazards), context_tokens)
-    overhead, step = costs.line(candidate.draft_model, 1, context_tokens)
-    seconds = (overhead * (gamma > 0) + step * gamma + alone for gamma, alone in enumerate(verify))
-    return max(tokens / taken for tokens, taken in zip(tokens_by_gamma(hazards), seconds, strict=True))
+    tokens = tokens_by_gamma(_above(hazard, deviations) for hazard in candidate.hazards)
+    lane = Lane(candidate.draft_model, len(candidate.hazards), tokens=tokens)
+    return max(Batch([lane], costs, context_tokens).goodputs())
 
 
 def _above(hazard: Beta, deviations: float) -> float:

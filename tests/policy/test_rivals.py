@@ -14,7 +14,7 @@ from specsched.policy.cost import CostModel, TrackedCosts
 from specsched.policy.counterfactual import counterfactual
 from specsched.policy.rivals import Rivals
 from specsched.policy.settings import PolicySettings
-from specsched.records import Beta, Candidate, CostGrid, CostPoint, DraftCost
+from specsched.records import Beta, Candidate, CostGrid, CostPoint, DraftCost, RoundRecord
 
 
 def costs():
@@ -62,6 +62,16 @@ def test_no_time_is_spent_on_one_that_is_surely_no_better_than_plain_decoding():
     assert account(500).chosen([Candidate("ngram", (Beta(2.0, 98.0),) * 4)], (), 10, costs()) == (
         "ngram",
     )  # it is free
+
+
+def test_a_rival_is_priced_by_what_it_drafts():
+    """Hopeless if it took the time that it is asked for, hopeful where it stops before it errs."""
+    rival, drafts = candidate("short", counts=100.0), (DraftCost("short", 0.0, (CostPoint(1, 64, 0.8),), 0.1),)
+    for drafted, chosen in ((4, ()), (0, ("short",))):
+        known = TrackedCosts(CostModel(CostGrid(1, (CostPoint(1, 64, 1.0),), drafts)))
+        for _ in range(100):
+            known.shortfalls.observe(RoundRecord("short", drafted, 0, 1, 0.0, 1.0, planned_gamma=4))
+        assert account(500).chosen([rival], (), 10, known) == chosen
 
 
 def test_no_share_no_hindsight():

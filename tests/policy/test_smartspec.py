@@ -39,6 +39,19 @@ def test_the_lever_has_the_best_goodput_of_all(rows, slope):
         assert chosen == int(np.argmax(goodput))
 
 
+def test_positions_that_are_seldom_drafted_are_seldom_paid_for():
+    """A draft that stops as soon as it errs: to ask for more costs nothing where nothing more comes."""
+    levers = GoodputLever(grid(step=0.5)), GoodputLever(grid(step=0.5))
+    for _ in range(40):
+        for accepted in (1, 8):
+            asked = record(Arm("good", 8), accepted)
+            for lever, drafted in zip(levers, (accepted, 8), strict=True):
+                lever.observe([replace(asked, gamma=drafted)])
+    assert levers[0].rate("good") == levers[1].rate("good")
+    short, whole = (lever.choose(BatchView(1, {"good": 1}, 100, 8)) for lever in levers)
+    assert whole < short
+
+
 def test_the_rate_follows_the_judged_tokens_of_all_rows():
     lever = GoodputLever(grid())
     short = replace(record(Arm("good", 4), 1), gamma=1)  # asked for 4, drafted 1: a miss at 2

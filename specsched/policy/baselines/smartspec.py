@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from specsched.policy.baselines.lever import BatchView, LeverController
 from specsched.policy.baselines.plans import DraftPolicy
-from specsched.policy.cost import CostModel
+from specsched.policy.batch import Batch, Lane
+from specsched.policy.cost import CostModel, TrackedCosts
 from specsched.records import CostGrid, RoundRecord
 
 START_RATE = 0.7
@@ -26,7 +27,7 @@ class GoodputLever:
     """α per draft, and the γ that it makes best for the batch as it is now."""
 
     def __init__(self, costs: CostGrid) -> None:
-        self._costs = CostModel(costs)
+        self._costs = TrackedCosts(CostModel(costs))
         self._rates: dict[str, float] = defaultdict(lambda: START_RATE)
 
     def rate(self, draft_model: str) -> float:
@@ -35,24 +36,24 @@ class GoodputLever:
 
     def choose(self, batch: BatchView) -> int:
         """Return the γ with the best goodput, the smaller of equals."""
-        goodputs = self._goodputs(batch)
+        lanes = [Lane()] * (batch.rows - sum(batch.drafts.values()))
+        for draft, rows in batch.drafts.items():
+            lanes += [Lane(draft, batch.max_gamma, tokens=self._tokens(draft, batch.max_gamma))] * rows
+        goodputs = Batch(lanes, self._costs, batch.context_tokens).goodputs()
         return goodputs.index(max(goodputs))
 
-    def _goodputs(self, batch: BatchView) -> list[float]:
-        """Tokens per second of a round by γ, every following row at the same one, verification laid out b(γ + 1)."""
-        at, highest = batch.context_tokens, batch.max_gamma
-        seconds = list(self._costs.verify_widths(batch.rows, highest, at))
-        tokens = [float(batch.rows)] * (highest + 1)
-        for draft, rows in batch.drafts.items():
-            overhead, step = self._costs.draft_line(draft, rows, at)
-            rate = self.rate(draft)
-            for gamma in range(1, highest + 1):
-                seconds[gamma] += overhead + step * gamma
-                tokens[gamma] += rows * (expected_tokens(rate, gamma) - 1)
-        return [n / s for n, s in zip(tokens, seconds, strict=True)]
+    def _tokens(self, draft_model: str, highest: int) -> list[float]:
+        """E[tokens of a round | γ], γ from 0 on."""
+        rate = self.rate(draft_model)
+        return [expected_tokens(rate, gamma) for gamma in range(highest + 1)]
 
     def observe(self, records: Sequence[RoundRecord]) -> None:
-        """Move each draft's α towards the share of this round's judged tokens that were accepted."""
+        """Move each draft's α towards the share of this round's judged tokens that were accepted.
+
+        Of costs only how often drafts fall short is learnt: times are as they were profiled.
+        """
+        for record in records:
+            self._costs.shortfalls.observe(record)
         for draft_model in {record.draft_model for record in records}:
             own = [record for record in records if record.draft_model == draft_model]
             judged = sum(_judged(record) for record in own)
