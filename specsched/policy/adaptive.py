@@ -11,7 +11,7 @@ from specsched.policy.beliefs import Beliefs
 from specsched.policy.cost import CostModel
 from specsched.policy.exploration import Exploration
 from specsched.policy.hint import choice
-from specsched.policy.memory import Cell
+from specsched.policy.memory import EVERY_CLASS, Cell
 from specsched.policy.settings import PolicySettings
 from specsched.policy.shortfalls import Shortfalls
 from specsched.records import NO_DRAFT, Candidate, CostGrid, Plan
@@ -112,14 +112,18 @@ class AdaptivePolicy:
 
     def export(self) -> tuple[Cell, ...]:
         """Return all evidence."""
-        return self._table.export(self._versions)
+        return (*self._table.export(self._versions), *self._shortfalls.export(self._versions))
 
     def restore(self, cells: Sequence[Cell]) -> None:
         """Take evidence up. Of a draft whose weights have changed it is kin: a few pseudo-counts a cell."""
         for cell in cells:
             known = cell.draft_version == self._versions.get(cell.draft_model, "")
             counts = max(cell.accepted + cell.rejected, self._settings.kin_strength)
-            self._table.add(cell, 1.0 if known else self._settings.kin_strength / counts)
+            share = 1.0 if known else self._settings.kin_strength / counts
+            if cell.prompt_class != EVERY_CLASS:
+                self._table.add(cell, share)
+            elif cell.position <= self._settings.max_gamma:
+                self._shortfalls.add(cell, share)
 
     def _prices(self, grid: CostGrid) -> Prices:
         """The grid's prices; a worker's grid stays the same object until it profiles again."""

@@ -4,10 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+EVERY_CLASS = ""
+"""In place of a class: the cell is of the draft itself, whatever the prompt, and says how often it falls short."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Evidence on one hazard, discounted as far as the policy has forgotten."""
+    """Evidence on one hazard, discounted as far as the policy has forgotten.
+
+    One of `EVERY_CLASS` is evidence on 1 − ψ (`Shortfalls`): where not all tokens up to its position were drafted and
+    accepted, how often that one was drafted, `accepted`, and how often not, `rejected`. It is of no regime.
+    """
 
     sampled: bool
     coupled: bool

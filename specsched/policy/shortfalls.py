@@ -1,8 +1,9 @@
 """How often drafts draft fewer tokens than they were asked for, by finding nothing or by stopping early."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from specsched.policy.memory import EVERY_CLASS, Cell
 from specsched.records import RoundRecord
 
 _KEPT = 0.999
@@ -20,14 +21,23 @@ class _Seen:
     missed: list[float] = field(default_factory=list)
     """Of these, in which it was not drafted."""
 
-    def add(self, record: RoundRecord) -> None:
+    def observe(self, record: RoundRecord) -> None:
         """Take in one more round."""
-        more = [0.0] * (record.planned_gamma - len(self.failed))
-        self.failed, self.missed = self.failed + more, self.missed + more
+        self._reach(record.planned_gamma)
         for j in range(len(self.failed)):
             failed = record.num_accepted <= j < record.planned_gamma
             self.failed[j] = _KEPT * self.failed[j] + failed
             self.missed[j] = _KEPT * self.missed[j] + (failed and record.gamma <= j)
+
+    def add(self, position: int, drafted: float, missed: float) -> None:
+        """Take in evidence from elsewhere, signed; what is taken back may have faded meanwhile."""
+        self._reach(position)
+        self.missed[position - 1] = max(0.0, self.missed[position - 1] + missed)
+        self.failed[position - 1] = max(self.missed[position - 1], self.failed[position - 1] + drafted + missed)
+
+    def _reach(self, positions: int) -> None:
+        more = [0.0] * (positions - len(self.failed))
+        self.failed, self.missed = self.failed + more, self.missed + more
 
     def shares(self) -> tuple[float, ...]:
         """Missed ÷ failed by position, each with the one before as its prior; nothing where nothing was missed."""
@@ -53,8 +63,31 @@ class Shortfalls:
     def observe(self, record: RoundRecord) -> None:
         """Learn from one row's round; plain ones say nothing, nor do those that the completion's end cut short."""
         if record.planned_gamma and not record.censored:
-            self._seen.setdefault(record.draft_model, _Seen()).add(record)
+            self._seen.setdefault(record.draft_model, _Seen()).observe(record)
             self._known.pop(record.draft_model, None)
+
+    def export(self, versions: Mapping[str, str]) -> Iterator[Cell]:
+        """Return the evidence on drafts that fell short; `versions` maps drafts to the hashes of their weights."""
+        for draft, seen in self._seen.items():
+            version, told = versions.get(draft, ""), any(seen.missed)
+            for position, (failed, missed) in enumerate(zip(seen.failed, seen.missed, strict=True), start=1):
+                if told and failed:
+                    yield Cell(
+                        sampled=False,
+                        coupled=False,
+                        draft_model=draft,
+                        draft_version=version,
+                        prompt_class=EVERY_CLASS,
+                        position=position,
+                        accepted=failed - missed,
+                        rejected=missed,
+                    )
+
+    def add(self, cell: Cell, share: float) -> None:
+        """Add a share of evidence from elsewhere."""
+        seen = self._seen.setdefault(cell.draft_model, _Seen())
+        seen.add(cell.position, share * cell.accepted, share * cell.rejected)
+        self._known.pop(cell.draft_model, None)
 
     def of(self, draft_model: str, positions: int) -> Sequence[float]:
         """ψ_j, j from 1 to `positions`; nothing where a draft never fell short."""

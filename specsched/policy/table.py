@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from specsched.policy.base import DecisionContext, Policy
-from specsched.policy.memory import Cell
+from specsched.policy.memory import EVERY_CLASS, Cell
 from specsched.records import Beta, ClassProbabilities, CostGrid, Plan
 
 Traffic = Mapping[tuple[str, str], int]
@@ -43,7 +43,7 @@ class Table:
             traffic: Requests by class and draft.
         """
         self._policy = copy.deepcopy(policy)
-        self._cells = tuple(cells)
+        self._cells = tuple(cell for cell in cells if cell.prompt_class != EVERY_CLASS)
         self._costs = costs if costs is not None and costs.verify else None
         self._traffic = dict(traffic)
 

@@ -8,7 +8,7 @@ import structlog
 
 from specsched.classify.feedback import ClassFeedback
 from specsched.errors import InvalidRequest, Unavailable, Violation
-from specsched.policy.memory import Cell
+from specsched.policy.memory import EVERY_CLASS, Cell
 from specsched.policy.table import ArmCell, Table
 from specsched.records import ModelInfo
 from specsched.scheduler.board import DraftState
@@ -75,8 +75,9 @@ class Control:
             InvalidRequest: nobody knows such a class or draft.
         """
         known = self._steering.learnt
+        classes = {*self._scheduler.prompt_classes, *(cell.prompt_class for cell in known)} - {EVERY_CLASS}
         self._refuse(
-            _unknown("prompt_class", prompt_class, {*self._scheduler.prompt_classes, *(c.prompt_class for c in known)}),
+            _unknown("prompt_class", prompt_class, classes),
             _unknown("draft_model", draft_model, {*self._drafts(), *(c.draft_model for c in known)}),
         )
         kept = [

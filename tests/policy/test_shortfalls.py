@@ -14,9 +14,12 @@ from specsched.policy.base import Arm, Observation, RowView
 from specsched.policy.batch import Batch, Lane
 from specsched.policy.controller import AdaptiveController
 from specsched.policy.cost import CostModel, TrackedCosts
+from specsched.policy.exchange import cells_from_json, cells_to_json
 from specsched.policy.hint import choice
+from specsched.policy.memory import EVERY_CLASS, Cell
 from specsched.policy.settings import PolicySettings
 from specsched.policy.shortfalls import Shortfalls
+from specsched.policy.table import Table
 from specsched.records import ClassProbabilities, RoundRecord
 from tests.policy.grids import grid
 from tests.policy.rounds import FREE, context
@@ -134,6 +137,45 @@ def test_expected_tokens_count_positions_that_are_not_drafted_as_misses():
     plan = policy.decide(replace(context(("good",), max_num_speculative_tokens=2), explain=True))
     tokens = {score.gamma: score.acceptance_length for score in plan.scores}
     assert tokens == pytest.approx({0: 1.0, 1: 1.75, 2: 2.0}, rel=0.03)
+
+
+def decided(policy):
+    """Goodput of every γ, from 1 to 8, and of plain decoding."""
+    return [each.goodput_tokens_per_second for each in policy.decide(replace(context(("good",)), explain=True)).scores]
+
+
+def stopping(version="1111", rounds=()):
+    """A policy that has seen a draft of this version stop before it errs."""
+    policy = AdaptivePolicy(SETTINGS, ("chat",), seed=0, versions={"good": version})
+    for accepted in rounds:
+        record = drafted(accepted, 8, accepted=accepted)
+        policy.observe(Observation("", PI, sampled=False, coupled=True, round=record))
+    return policy
+
+
+def test_how_often_drafts_fall_short_is_kept_shared_and_taken_back():
+    before, after = stopping(rounds=(0, 2, 1, 4) * 20), stopping()
+    cells = cells_from_json(cells_to_json(before.export()))
+    after.restore(cells)
+    assert decided(after) == pytest.approx(decided(before))
+    without = stopping()
+    without.restore([cell for cell in cells if cell.prompt_class != EVERY_CLASS])  # as older versions kept it
+    assert decided(without)[7] < 0.7 * decided(before)[7]
+    taken_back = [replace(cell, accepted=-2 * cell.accepted, rejected=-2 * cell.rejected) for cell in cells]
+    after.restore([cell for cell in taken_back if cell.prompt_class == EVERY_CLASS])
+    assert decided(after) == pytest.approx(decided(without))
+    assert not [cell for cell in after.export() if cell.prompt_class == EVERY_CLASS]
+    assert {row.prompt_class for row in Table(before, cells, grid(), {}).rows()} == {"chat"}
+
+
+def test_a_new_version_falls_short_like_its_kin_until_it_is_seen():
+    before, after = stopping(rounds=(0, 2, 1, 4) * 20), stopping("2222")
+    after.restore([*before.export(), Cell(False, False, "good", "2222", EVERY_CLASS, 10**9, 1.0, 1.0)])  # noqa: FBT003
+    kept = {cell.position: cell for cell in after.export() if cell.prompt_class == EVERY_CLASS}
+    assert set(kept) == set(range(1, 9))
+    for position, cell in kept.items():
+        assert cell.draft_version == "2222"
+        assert cell.accepted + cell.rejected == pytest.approx(SETTINGS.kin_strength), position
 
 
 def test_costs_are_tracked_by_what_was_drafted():
