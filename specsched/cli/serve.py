@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from specsched.cli.security import Security
     from specsched.config.load import Source
     from specsched.dispatch.grpc import GrpcDispatcher
+    from specsched.engine.base import EngineCore
     from specsched.wire.rpc import CallObserver
     from specsched.wire.serving import GrpcServer
     from specsched.worker.launcher import Launcher
@@ -65,6 +66,7 @@ async def _serve(config: Config, origin: "Source") -> None:
     from specsched.server.reloads import reloads
     from specsched.server.telemetry import TelemetryServicer
     from specsched.telemetry.service_metrics import CallMetrics, ConfigMetrics
+    from specsched.wire.garbage import spare_what_is_loaded
     from specsched.wire.rotation import rotating
     from specsched.wire.rpc import CODES
 
@@ -87,6 +89,7 @@ async def _serve(config: Config, origin: "Source") -> None:
         failed = await stack.enter_async_context(_workers(config, dispatcher, registry))
         await stack.enter_async_context(reloads(reloader, origin.path if config.admin.watch_config else None))
         drain = config.server.drain_seconds
+        spare_what_is_loaded()
         await run_server(
             server, scheduler, dispatcher, drain_seconds=drain, failed=failed, observe=calls.ended, beside=beside
         )
@@ -203,14 +206,21 @@ def worker(
     from specsched.cli.security import worker_certificates
     from specsched.cli.wiring import make_engine
     from specsched.telemetry.logging import configure_logging
+    from specsched.wire.garbage import spare_what_is_loaded
     from specsched.worker.process import run_worker
 
     configure_logging(settings.log.level, settings.log.format, worker=worker_id)
     manifest = manifest_of(settings)
+
+    def load() -> "EngineCore":
+        engine = make_engine(settings, manifest, worker_id)
+        spare_what_is_loaded()
+        return engine
+
     asyncio.run(
         run_worker(
             listen,
-            lambda: make_engine(settings, manifest, worker_id),
+            load,
             drain_seconds=settings.server.drain_seconds,
             exit_with_parent=exit_with_parent,
             certificates=worker_certificates(settings, listen),

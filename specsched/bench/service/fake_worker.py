@@ -16,6 +16,7 @@ from specsched.engine.fake import ScriptedEngine
 from specsched.pool.manifest import load_pool
 from specsched.records import NO_DRAFT, Chunk, Job, ModelInfo
 from specsched.telemetry.logging import configure_logging
+from specsched.wire.garbage import spare_what_is_loaded
 from specsched.worker.process import run_worker
 
 TOKENS_PER_CHUNK = 4
@@ -50,6 +51,7 @@ def main() -> None:
             worker_id=address, round_seconds=float(seconds), drafts=drafts, costs=costs, max_rows=int(rows)
         )
 
+    spare_what_is_loaded()
     asyncio.run(run_worker(address, make_engine, drain_seconds=0.0, exit_with_parent=True))
 
 

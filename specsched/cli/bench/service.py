@@ -93,7 +93,9 @@ async def _measure(pool: "Pool", sizes: Sizes, say: "Progress") -> Figures:
     from specsched.bench.service.cost import CostJob, measure_cost
     from specsched.bench.service.over_engine import LoadJob
     from specsched.bench.service.scale import Setting, measure_point
+    from specsched.wire.garbage import spare_what_is_loaded
 
+    spare_what_is_loaded()  # callers that pause would see slow messages
     with tempfile.TemporaryDirectory(prefix="specsched-") as name:
         folder = Path(name)
         cost = await measure_cost(pool.manifest, folder, CostJob(sizes.calls, sizes.repeats), say)
@@ -125,11 +127,13 @@ async def _real(pool: "Pool", job: "LoadJob", say: "Progress") -> "tuple[list[Ra
     from specsched.engine.load import load_engine
     from specsched.engine.settings import EngineSettings
     from specsched.policy.controller import PlannedController
+    from specsched.wire.garbage import spare_what_is_loaded
 
     threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
     questions = draw_questions(tokenizer_of(pool), load_prompts(), 64, room_tokens=512)
     settings = EngineSettings(profile_seconds=0.0, threads=threads)
     engine = load_engine(pool, settings, lambda _costs: PlannedController(), say)
+    spare_what_is_loaded()
     arguments = ["--pool", str(pool.manifest)]
     async with ServedProcess(arguments, {"SPECSCHED__WORKERS__THREADS": str(threads)}) as served:
         return await race(served, engine, questions, job, say), await under_load(served, questions, job, say)
