@@ -53,3 +53,9 @@ def register() -> str:
     """Make it known to transformers; returns the name for `attn_implementation`."""
     AttentionInterface.register(NAME, blockwise_attention)
     return NAME
+
+
+def prefer_blocks(network: Any) -> None:
+    """Have a network on a CPU attend in blocks, if its layers are Llama's: those see all that came before."""
+    if network.device.type == "cpu" and network.config.model_type == "llama":
+        network.set_attn_implementation(register())

@@ -15,6 +15,7 @@ from torch import Tensor
 from specsched.modelkit.agreement import mean_acceptance
 from specsched.modelkit.batches import batches_from
 from specsched.modelkit.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from specsched.modelkit.chunks import backward_by_chunks
 from specsched.modelkit.language_model import LanguageModel
 from specsched.modelkit.objectives import OBJECTIVES, Objective
 from specsched.modelkit.optimizer import Optimizers, OptimizerSettings
@@ -32,8 +33,8 @@ class DistillSettings:
 
     tokens: int
     """Completion positions to learn from, repeats counted."""
-    batch_tokens: int = 1_024
-    """Padded tokens of one step. Small drafts gain more from many steps than from large ones."""
+    batch_tokens: int = 2_048
+    """Padded tokens of one step. Small drafts gain more from many steps than from large ones, but each has a price."""
     objective: str = AUTO
     optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(hidden_rate=6e-3, other_rate=4e-3))
     rate: float = 1.0
@@ -142,22 +143,20 @@ class _Run:
     def _learn(self, objective: Objective) -> None:
         started = time.monotonic()
         batch = next(self._batches)
-        target = self._target_logits(batch)
+        taught = torch.cat([one.hidden for one in batch])
         with self._precision():
             hidden = hidden_of(self._draft, [one.trace for one in batch])
             kept = torch.cat([hidden[row, one.trace.predicted] for row, one in enumerate(batch)])
-            draft = self._draft.logits(kept)
-        loss = objective(draft, target)
-        loss.backward()
+            loss = backward_by_chunks(
+                kept, lambda rows, chunk: objective(self._draft.logits(rows), self._target_logits(taught[chunk]))
+            )
         self._optimizers.step(min(1.0, self._tokens / self._settings.tokens))
-        self._tokens += len(target)
+        self._tokens += len(kept)
         self._step += 1
-        seconds = time.monotonic() - started
-        self._report(DistillProgress(self._tokens, seconds, float(loss.detach()), self._objective))
+        self._report(DistillProgress(self._tokens, time.monotonic() - started, loss, self._objective))
 
     @torch.no_grad()
-    def _target_logits(self, batch: Sequence[TaughtTrace]) -> Tensor:
-        hidden = torch.cat([one.hidden for one in batch])
+    def _target_logits(self, hidden: Tensor) -> Tensor:
         return self._target.logits(hidden.to(self._target.network.device, self._target.network.dtype))
 
     def _precision(self) -> AbstractContextManager[Any]:
