@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 import grpc
@@ -12,7 +13,7 @@ from specsched.client import calls
 from specsched.client.channel import NOBODY, Access
 from specsched.client.retries import NO_RETRIES, Retries, Tries
 from specsched.errors import CapacityError, Unavailable
-from specsched.records import Completion, Decision, Request, RoundRecord, TextChunk
+from specsched.records import Completion, Decision, Output, Request, RoundRecord, TextChunk
 from specsched.v1 import scheduler_pb2_grpc
 from specsched.wire.caller import answer_from_proto, request_to_proto
 from specsched.wire.status import error_of
@@ -85,7 +86,8 @@ class Client:
                 return
 
     async def complete(self, request: Request, *, timeout_seconds: float | None = None) -> Completion:
-        """Return a whole completion."""
+        """Return a whole completion; what only chunks show is not asked for."""
+        request = replace(request, output=Output(complete_only=True))
         async with contextlib.aclosing(self.generate(request, timeout_seconds=timeout_seconds)) as answers:
             async for answer in answers:
                 if isinstance(answer, Completion):

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any, Self, TypeVar, cast
 
 import grpc
@@ -12,7 +13,7 @@ from specsched.client import calls
 from specsched.client.channel import NOBODY, Access
 from specsched.client.retries import NO_RETRIES, Retries, Tries
 from specsched.errors import CapacityError, SpecschedError, Unavailable
-from specsched.records import Completion, Decision, Request, RoundRecord, TextChunk
+from specsched.records import Completion, Decision, Output, Request, RoundRecord, TextChunk
 from specsched.v1 import scheduler_pb2_grpc
 from specsched.wire.caller import answer_from_proto, request_to_proto
 from specsched.wire.status import error_of
@@ -75,7 +76,8 @@ class SyncClient:
                 return
 
     def complete(self, request: Request, *, timeout_seconds: float | None = None) -> Completion:
-        """Return a whole completion."""
+        """Return a whole completion; what only chunks show is not asked for."""
+        request = replace(request, output=Output(complete_only=True))
         with contextlib.closing(self.generate(request, timeout_seconds=timeout_seconds)) as answers:
             for answer in answers:
                 if isinstance(answer, Completion):

@@ -16,7 +16,7 @@ from specsched.dispatch.patience import Patience
 from specsched.errors import CallFailed, JobFailed, RequestError, Unavailable, WorkerLost
 from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
 from specsched.v1 import worker_pb2, worker_pb2_grpc
-from specsched.wire.job import chunk_from_proto, job_to_proto
+from specsched.wire.job import chunks_from_proto, job_to_proto
 from specsched.wire.status import error_of, raised_there
 from specsched.wire.tls import open_channel
 from specsched.wire.trace import trace_metadata
@@ -171,10 +171,10 @@ class WorkerConnection:
         try:
             with outstanding.track(job) as ticket:
                 async for message in call:
-                    chunk = chunk_from_proto(message, outstanding.worker_id)
-                    outstanding.delivered(ticket, chunk)
                     self._hangs = 0
-                    yield chunk
+                    for chunk in chunks_from_proto(message, outstanding.worker_id):
+                        outstanding.delivered(ticket, chunk)
+                        yield chunk
                     outstanding.awaits(ticket)
         except grpc.aio.AioRpcError as error:
             raise self._raised(error, outstanding) from error

@@ -3,6 +3,8 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from itertools import zip_longest
 
 from specsched.engine.mailbag import Mailbag
 from specsched.errors import JobFailed
@@ -52,20 +54,25 @@ class Outbox:
     async def chunks(self) -> AsyncIterator[Chunk]:
         """Yield chunks up to the one that carries a finish reason; raise the error that comes instead.
 
+        A chunk says whether the next one is here already.
+
         Raises:
             JobFailed: the engine gave the row up.
             Exception: what the engine died of.
         """
         while True:
-            item = await self._queue.get()
-            self._taken()
-            if isinstance(item, Exception):
-                raise item
-            if item.failure:
-                raise JobFailed(item.failure)
-            yield item
-            if item.finish is not None:
-                return
+            items = [await self._queue.get()]
+            while not self._queue.empty():
+                items.append(self._queue.get_nowait())
+            for item, after in zip_longest(items, items[1:]):
+                self._taken()
+                if isinstance(item, Exception):
+                    raise item
+                if item.failure:
+                    raise JobFailed(item.failure)
+                yield replace(item, more=True) if isinstance(after, Chunk) and not after.failure else item
+                if item.finish is not None:
+                    return
 
     def _taken(self) -> None:
         with self._lock:

@@ -58,6 +58,8 @@ class TextChunk:
     token_ids: tuple[int, ...]
     logprobs: tuple[TokenLogprob, ...] = ()
     round: RoundRecord | None = None
+    more: bool = False
+    """Whether the next one is here already: the two can be sent as one."""
 
 
 @dataclass(frozen=True, slots=True)

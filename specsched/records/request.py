@@ -100,6 +100,8 @@ class Output:
     echo: bool = False
     """Whether the first chunk carries the prompt."""
     include_rounds: bool = False
+    complete_only: bool = False
+    """Whether the completion alone is sent, without chunks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,3 +74,5 @@ class Chunk:
     """With the last round: what drafts would have brought that the request did not play."""
     worker_id: str = ""
     """Who sent it; the dispatcher says so."""
+    more: bool = False
+    """Whether the next one is here already: nobody needs to hear of this one alone."""

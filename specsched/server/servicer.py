@@ -9,10 +9,10 @@ from importlib.metadata import version
 from structlog.contextvars import bind_contextvars
 
 from specsched.errors import DeadlinePassed, InvalidRequest, Violation
-from specsched.records import Completion, Request
+from specsched.records import Completion, Request, TextChunk
 from specsched.scheduler.scheduler import Scheduler
 from specsched.v1 import scheduler_pb2
-from specsched.wire.answer import completion_to_proto, text_chunk_to_proto
+from specsched.wire.answer import completion_to_proto, text_chunks_to_proto
 from specsched.wire.fields import AnyRequest
 from specsched.wire.guard import current_caller
 from specsched.wire.outcome import outcome_from_proto
@@ -32,9 +32,10 @@ class SchedulerServicer:
     async def Generate(  # noqa: N802 - the RPC's name
         self, message: scheduler_pb2.GenerateRequest, context: Context
     ) -> AsyncIterator[scheduler_pb2.GenerateResponse]:
-        """Stream a completion."""
+        """Stream a completion. Deltas that come together are sent as one, unless their rounds are asked for."""
         self._check_model(message.model)
         request = self._request(message, context)
+        shown, held = request.output, list[TextChunk]()
         try:
             async with (
                 asyncio.timeout(request.deadline_seconds),
@@ -43,8 +44,11 @@ class SchedulerServicer:
                 async for answer in answers:
                     if isinstance(answer, Completion):
                         yield completion_to_proto(request.request_id, answer)
-                    else:
-                        yield text_chunk_to_proto(answer, include_round=request.output.include_rounds)
+                    elif not shown.complete_only:
+                        held.append(answer)
+                        if shown.include_rounds or not answer.more:
+                            yield text_chunks_to_proto(held, include_round=shown.include_rounds)
+                            held.clear()
         except TimeoutError:
             raise DeadlinePassed("the deadline passed before the completion was whole") from None
 

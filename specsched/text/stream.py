@@ -69,7 +69,8 @@ class TextStream:
         logprobs = chunk.logprobs[: cut.kept]
         self._text.append(cut.text)
         self._logprobs.extend(logprobs)
-        return TextChunk(cut.text, chunk.token_ids[: cut.kept], logprobs, _trimmed(chunk, cut.kept))
+        more = chunk.more and self._matched is None
+        return TextChunk(cut.text, chunk.token_ids[: cut.kept], logprobs, _trimmed(chunk, cut.kept), more)
 
     def _read(self, chunk: Chunk) -> _Cut:
         """Take the tokens; one by one where there are stop strings, so that the one that completes one is known."""

@@ -135,22 +135,28 @@ class OutputParams(_message.Message):
     LOGPROBS_FIELD_NUMBER: _builtins.int
     ECHO_FIELD_NUMBER: _builtins.int
     INCLUDE_ROUNDS_FIELD_NUMBER: _builtins.int
+    COMPLETE_ONLY_FIELD_NUMBER: _builtins.int
     logprobs: _builtins.int
     """Alternatives per token, 0 to 20; 0 gives the chosen token's log-probability alone. Unset: none."""
     echo: _builtins.bool
     """Whether the first chunk carries the prompt's text."""
     include_rounds: _builtins.bool
-    """Whether chunks carry the record of their round."""
+    """Whether chunks carry the record of their round. There is one chunk per round then, however slowly they are read."""
+    complete_only: _builtins.bool
+    """Whether the completion alone is sent, without chunks: cheapest for callers that wait for the end anyway. Shows
+    neither log-probabilities nor echo nor rounds.
+    """
     def __init__(
         self,
         *,
         logprobs: _builtins.int | None = ...,
         echo: _builtins.bool = ...,
         include_rounds: _builtins.bool = ...,
+        complete_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "logprobs", b"logprobs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "echo", b"echo", "include_rounds", b"include_rounds", "logprobs", b"logprobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "complete_only", b"complete_only", "echo", b"echo", "include_rounds", b"include_rounds", "logprobs", b"logprobs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__logprobs: _TypeAlias = _typing.Literal["logprobs"]  # noqa: Y015
     _WhichOneofArgType__logprobs: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs"]  # noqa: Y015
@@ -325,7 +331,7 @@ Global___GenerateResponse: _TypeAlias = GenerateResponse  # noqa: Y015
 
 @_typing.final
 class GenerateChunk(_message.Message):
-    """What one verification round added."""
+    """What one verification round added, or several that came together where no rounds are asked for."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

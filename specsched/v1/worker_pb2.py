@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from specsched.v1 import common_pb2 as specsched_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19specsched/v1/worker.proto\x12\x0cspecsched.v1\x1a\x19specsched/v1/common.proto\"\xf5\x02\n\x0e\x45xecuteRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nprompt_ids\x18\x02 \x03(\x05\x12\x15\n\rgenerated_ids\x18\x03 \x03(\x05\x12.\n\x08sampling\x18\x04 \x01(\x0b\x32\x1c.specsched.v1.SamplingParams\x12 \n\x04plan\x18\x05 \x01(\x0b\x32\x12.specsched.v1.Plan\x12\x12\n\nnoise_seed\x18\x06 \x01(\x04\x12\x12\n\nmax_tokens\x18\x07 \x01(\x05\x12\x12\n\nmin_tokens\x18\x08 \x01(\x05\x12\x16\n\x0estop_token_ids\x18\t \x03(\x05\x12\x12\n\nignore_eos\x18\n \x01(\x08\x12\x15\n\x08logprobs\x18\x0b \x01(\x05H\x00\x88\x01\x01\x12\x1f\n\x12time_limit_seconds\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06tenant\x18\r \x01(\tB\x0b\n\t_logprobsB\x15\n\x13_time_limit_seconds\"\xab\x02\n\x0f\x45xecuteResponse\x12\x11\n\ttoken_ids\x18\x01 \x03(\x05\x12,\n\x08logprobs\x18\x02 \x03(\x0b\x32\x1a.specsched.v1.TokenLogprob\x12(\n\x05round\x18\x03 \x01(\x0b\x32\x19.specsched.v1.RoundRecord\x12\x31\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x1a.specsched.v1.FinishReason\x12\x1d\n\x10matched_token_id\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\rcached_tokens\x18\x06 \x01(\x05\x12/\n\thindsight\x18\x07 \x03(\x0b\x32\x1c.specsched.v1.CounterfactualB\x13\n\x11_matched_token_id\"G\n\tCostPoint\x12\x11\n\tpositions\x18\x01 \x01(\x05\x12\x16\n\x0e\x63ontext_tokens\x18\x02 \x01(\x05\x12\x0f\n\x07seconds\x18\x03 \x01(\x01\"\x85\x01\n\tDraftCost\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\x12\x18\n\x10overhead_seconds\x18\x02 \x01(\x01\x12&\n\x05steps\x18\x03 \x03(\x0b\x32\x17.specsched.v1.CostPoint\x12!\n\x19prefill_seconds_per_token\x18\x04 \x01(\x01\"m\n\x08\x43ostGrid\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\'\n\x06verify\x18\x02 \x03(\x0b\x32\x17.specsched.v1.CostPoint\x12\'\n\x06\x64rafts\x18\x03 \x03(\x0b\x32\x17.specsched.v1.DraftCost\"\x11\n\x0f\x44\x65scribeRequest\"\xde\x03\n\x10\x44\x65scribeResponse\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\'\n\x06target\x18\x02 \x01(\x0b\x32\x17.specsched.v1.ModelInfo\x12\'\n\x06\x64rafts\x18\x03 \x03(\x0b\x32\x17.specsched.v1.ModelInfo\x12\x12\n\nvocab_size\x18\x04 \x01(\x05\x12\x1a\n\x12max_context_tokens\x18\x05 \x01(\x05\x12\x10\n\x08max_rows\x18\x06 \x01(\x05\x12\x1a\n\x12kv_capacity_tokens\x18\x07 \x01(\x05\x12\x15\n\reos_token_ids\x18\x08 \x03(\x05\x12\x13\n\x0bnumerics_id\x18\t \x01(\t\x12%\n\x05\x63osts\x18\n \x01(\x0b\x32\x16.specsched.v1.CostGrid\x12&\n\x04load\x18\x0b \x01(\x0b\x32\x18.specsched.v1.WorkerLoad\x12R\n\x13guard_budget_tokens\x18\x0c \x03(\x0b\x32\x35.specsched.v1.DescribeResponse.GuardBudgetTokensEntry\x1a\x38\n\x16GuardBudgetTokensEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"=\n\x16\x41pplyDraftStateRequest\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\"\x19\n\x17\x41pplyDraftStateResponse\")\n\x12\x41ttachDraftRequest\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\">\n\x13\x41ttachDraftResponse\x12\'\n\x06\x64rafts\x18\x01 \x03(\x0b\x32\x17.specsched.v1.ModelInfo\")\n\x12\x44\x65tachDraftRequest\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\">\n\x13\x44\x65tachDraftResponse\x12\'\n\x06\x64rafts\x18\x01 \x03(\x0b\x32\x17.specsched.v1.ModelInfo\"\x15\n\x13ProfileCostsRequest\"O\n\x14ProfileCostsResponse\x12\x10\n\x08measured\x18\x01 \x01(\x08\x12%\n\x05\x63osts\x18\x02 \x01(\x0b\x32\x16.specsched.v1.CostGrid\"\x0e\n\x0c\x44rainRequest\"\x0f\n\rDrainResponse2\xc5\x04\n\rWorkerService\x12H\n\x07\x45xecute\x12\x1c.specsched.v1.ExecuteRequest\x1a\x1d.specsched.v1.ExecuteResponse0\x01\x12I\n\x08\x44\x65scribe\x12\x1d.specsched.v1.DescribeRequest\x1a\x1e.specsched.v1.DescribeResponse\x12^\n\x0f\x41pplyDraftState\x12$.specsched.v1.ApplyDraftStateRequest\x1a%.specsched.v1.ApplyDraftStateResponse\x12R\n\x0b\x41ttachDraft\x12 .specsched.v1.AttachDraftRequest\x1a!.specsched.v1.AttachDraftResponse\x12R\n\x0b\x44\x65tachDraft\x12 .specsched.v1.DetachDraftRequest\x1a!.specsched.v1.DetachDraftResponse\x12U\n\x0cProfileCosts\x12!.specsched.v1.ProfileCostsRequest\x1a\".specsched.v1.ProfileCostsResponse\x12@\n\x05\x44rain\x12\x1a.specsched.v1.DrainRequest\x1a\x1b.specsched.v1.DrainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19specsched/v1/worker.proto\x12\x0cspecsched.v1\x1a\x19specsched/v1/common.proto\"\x8a\x03\n\x0e\x45xecuteRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nprompt_ids\x18\x02 \x03(\x05\x12\x15\n\rgenerated_ids\x18\x03 \x03(\x05\x12.\n\x08sampling\x18\x04 \x01(\x0b\x32\x1c.specsched.v1.SamplingParams\x12 \n\x04plan\x18\x05 \x01(\x0b\x32\x12.specsched.v1.Plan\x12\x12\n\nnoise_seed\x18\x06 \x01(\x04\x12\x12\n\nmax_tokens\x18\x07 \x01(\x05\x12\x12\n\nmin_tokens\x18\x08 \x01(\x05\x12\x16\n\x0estop_token_ids\x18\t \x03(\x05\x12\x12\n\nignore_eos\x18\n \x01(\x08\x12\x15\n\x08logprobs\x18\x0b \x01(\x05H\x00\x88\x01\x01\x12\x1f\n\x12time_limit_seconds\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06tenant\x18\r \x01(\t\x12\x13\n\x0breads_later\x18\x0e \x01(\x08\x42\x0b\n\t_logprobsB\x15\n\x13_time_limit_seconds\"\xd9\x02\n\x0f\x45xecuteResponse\x12\x11\n\ttoken_ids\x18\x01 \x03(\x05\x12,\n\x08logprobs\x18\x02 \x03(\x0b\x32\x1a.specsched.v1.TokenLogprob\x12(\n\x05round\x18\x03 \x01(\x0b\x32\x19.specsched.v1.RoundRecord\x12\x31\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x1a.specsched.v1.FinishReason\x12\x1d\n\x10matched_token_id\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\rcached_tokens\x18\x06 \x01(\x05\x12/\n\thindsight\x18\x07 \x03(\x0b\x32\x1c.specsched.v1.Counterfactual\x12,\n\x05later\x18\x08 \x03(\x0b\x32\x1d.specsched.v1.ExecuteResponseB\x13\n\x11_matched_token_id\"G\n\tCostPoint\x12\x11\n\tpositions\x18\x01 \x01(\x05\x12\x16\n\x0e\x63ontext_tokens\x18\x02 \x01(\x05\x12\x0f\n\x07seconds\x18\x03 \x01(\x01\"\x85\x01\n\tDraftCost\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\x12\x18\n\x10overhead_seconds\x18\x02 \x01(\x01\x12&\n\x05steps\x18\x03 \x03(\x0b\x32\x17.specsched.v1.CostPoint\x12!\n\x19prefill_seconds_per_token\x18\x04 \x01(\x01\"m\n\x08\x43ostGrid\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\'\n\x06verify\x18\x02 \x03(\x0b\x32\x17.specsched.v1.CostPoint\x12\'\n\x06\x64rafts\x18\x03 \x03(\x0b\x32\x17.specsched.v1.DraftCost\"\x11\n\x0f\x44\x65scribeRequest\"\xde\x03\n\x10\x44\x65scribeResponse\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\'\n\x06target\x18\x02 \x01(\x0b\x32\x17.specsched.v1.ModelInfo\x12\'\n\x06\x64rafts\x18\x03 \x03(\x0b\x32\x17.specsched.v1.ModelInfo\x12\x12\n\nvocab_size\x18\x04 \x01(\x05\x12\x1a\n\x12max_context_tokens\x18\x05 \x01(\x05\x12\x10\n\x08max_rows\x18\x06 \x01(\x05\x12\x1a\n\x12kv_capacity_tokens\x18\x07 \x01(\x05\x12\x15\n\reos_token_ids\x18\x08 \x03(\x05\x12\x13\n\x0bnumerics_id\x18\t \x01(\t\x12%\n\x05\x63osts\x18\n \x01(\x0b\x32\x16.specsched.v1.CostGrid\x12&\n\x04load\x18\x0b \x01(\x0b\x32\x18.specsched.v1.WorkerLoad\x12R\n\x13guard_budget_tokens\x18\x0c \x03(\x0b\x32\x35.specsched.v1.DescribeResponse.GuardBudgetTokensEntry\x1a\x38\n\x16GuardBudgetTokensEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"=\n\x16\x41pplyDraftStateRequest\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\"\x19\n\x17\x41pplyDraftStateResponse\")\n\x12\x41ttachDraftRequest\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\">\n\x13\x41ttachDraftResponse\x12\'\n\x06\x64rafts\x18\x01 \x03(\x0b\x32\x17.specsched.v1.ModelInfo\")\n\x12\x44\x65tachDraftRequest\x12\x13\n\x0b\x64raft_model\x18\x01 \x01(\t\">\n\x13\x44\x65tachDraftResponse\x12\'\n\x06\x64rafts\x18\x01 \x03(\x0b\x32\x17.specsched.v1.ModelInfo\"\x15\n\x13ProfileCostsRequest\"O\n\x14ProfileCostsResponse\x12\x10\n\x08measured\x18\x01 \x01(\x08\x12%\n\x05\x63osts\x18\x02 \x01(\x0b\x32\x16.specsched.v1.CostGrid\"\x0e\n\x0c\x44rainRequest\"\x0f\n\rDrainResponse2\xc5\x04\n\rWorkerService\x12H\n\x07\x45xecute\x12\x1c.specsched.v1.ExecuteRequest\x1a\x1d.specsched.v1.ExecuteResponse0\x01\x12I\n\x08\x44\x65scribe\x12\x1d.specsched.v1.DescribeRequest\x1a\x1e.specsched.v1.DescribeResponse\x12^\n\x0f\x41pplyDraftState\x12$.specsched.v1.ApplyDraftStateRequest\x1a%.specsched.v1.ApplyDraftStateResponse\x12R\n\x0b\x41ttachDraft\x12 .specsched.v1.AttachDraftRequest\x1a!.specsched.v1.AttachDraftResponse\x12R\n\x0b\x44\x65tachDraft\x12 .specsched.v1.DetachDraftRequest\x1a!.specsched.v1.DetachDraftResponse\x12U\n\x0cProfileCosts\x12!.specsched.v1.ProfileCostsRequest\x1a\".specsched.v1.ProfileCostsResponse\x12@\n\x05\x44rain\x12\x1a.specsched.v1.DrainRequest\x1a\x1b.specsched.v1.DrainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,41 +35,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBERESPONSE_GUARDBUDGETTOKENSENTRY']._loaded_options = None
   _globals['_DESCRIBERESPONSE_GUARDBUDGETTOKENSENTRY']._serialized_options = b'8\001'
   _globals['_EXECUTEREQUEST']._serialized_start=71
-  _globals['_EXECUTEREQUEST']._serialized_end=444
-  _globals['_EXECUTERESPONSE']._serialized_start=447
-  _globals['_EXECUTERESPONSE']._serialized_end=746
-  _globals['_COSTPOINT']._serialized_start=748
-  _globals['_COSTPOINT']._serialized_end=819
-  _globals['_DRAFTCOST']._serialized_start=822
-  _globals['_DRAFTCOST']._serialized_end=955
-  _globals['_COSTGRID']._serialized_start=957
-  _globals['_COSTGRID']._serialized_end=1066
-  _globals['_DESCRIBEREQUEST']._serialized_start=1068
-  _globals['_DESCRIBEREQUEST']._serialized_end=1085
-  _globals['_DESCRIBERESPONSE']._serialized_start=1088
-  _globals['_DESCRIBERESPONSE']._serialized_end=1566
-  _globals['_DESCRIBERESPONSE_GUARDBUDGETTOKENSENTRY']._serialized_start=1510
-  _globals['_DESCRIBERESPONSE_GUARDBUDGETTOKENSENTRY']._serialized_end=1566
-  _globals['_APPLYDRAFTSTATEREQUEST']._serialized_start=1568
-  _globals['_APPLYDRAFTSTATEREQUEST']._serialized_end=1629
-  _globals['_APPLYDRAFTSTATERESPONSE']._serialized_start=1631
-  _globals['_APPLYDRAFTSTATERESPONSE']._serialized_end=1656
-  _globals['_ATTACHDRAFTREQUEST']._serialized_start=1658
-  _globals['_ATTACHDRAFTREQUEST']._serialized_end=1699
-  _globals['_ATTACHDRAFTRESPONSE']._serialized_start=1701
-  _globals['_ATTACHDRAFTRESPONSE']._serialized_end=1763
-  _globals['_DETACHDRAFTREQUEST']._serialized_start=1765
-  _globals['_DETACHDRAFTREQUEST']._serialized_end=1806
-  _globals['_DETACHDRAFTRESPONSE']._serialized_start=1808
-  _globals['_DETACHDRAFTRESPONSE']._serialized_end=1870
-  _globals['_PROFILECOSTSREQUEST']._serialized_start=1872
-  _globals['_PROFILECOSTSREQUEST']._serialized_end=1893
-  _globals['_PROFILECOSTSRESPONSE']._serialized_start=1895
-  _globals['_PROFILECOSTSRESPONSE']._serialized_end=1974
-  _globals['_DRAINREQUEST']._serialized_start=1976
-  _globals['_DRAINREQUEST']._serialized_end=1990
-  _globals['_DRAINRESPONSE']._serialized_start=1992
-  _globals['_DRAINRESPONSE']._serialized_end=2007
-  _globals['_WORKERSERVICE']._serialized_start=2010
-  _globals['_WORKERSERVICE']._serialized_end=2591
+  _globals['_EXECUTEREQUEST']._serialized_end=465
+  _globals['_EXECUTERESPONSE']._serialized_start=468
+  _globals['_EXECUTERESPONSE']._serialized_end=813
+  _globals['_COSTPOINT']._serialized_start=815
+  _globals['_COSTPOINT']._serialized_end=886
+  _globals['_DRAFTCOST']._serialized_start=889
+  _globals['_DRAFTCOST']._serialized_end=1022
+  _globals['_COSTGRID']._serialized_start=1024
+  _globals['_COSTGRID']._serialized_end=1133
+  _globals['_DESCRIBEREQUEST']._serialized_start=1135
+  _globals['_DESCRIBEREQUEST']._serialized_end=1152
+  _globals['_DESCRIBERESPONSE']._serialized_start=1155
+  _globals['_DESCRIBERESPONSE']._serialized_end=1633
+  _globals['_DESCRIBERESPONSE_GUARDBUDGETTOKENSENTRY']._serialized_start=1577
+  _globals['_DESCRIBERESPONSE_GUARDBUDGETTOKENSENTRY']._serialized_end=1633
+  _globals['_APPLYDRAFTSTATEREQUEST']._serialized_start=1635
+  _globals['_APPLYDRAFTSTATEREQUEST']._serialized_end=1696
+  _globals['_APPLYDRAFTSTATERESPONSE']._serialized_start=1698
+  _globals['_APPLYDRAFTSTATERESPONSE']._serialized_end=1723
+  _globals['_ATTACHDRAFTREQUEST']._serialized_start=1725
+  _globals['_ATTACHDRAFTREQUEST']._serialized_end=1766
+  _globals['_ATTACHDRAFTRESPONSE']._serialized_start=1768
+  _globals['_ATTACHDRAFTRESPONSE']._serialized_end=1830
+  _globals['_DETACHDRAFTREQUEST']._serialized_start=1832
+  _globals['_DETACHDRAFTREQUEST']._serialized_end=1873
+  _globals['_DETACHDRAFTRESPONSE']._serialized_start=1875
+  _globals['_DETACHDRAFTRESPONSE']._serialized_end=1937
+  _globals['_PROFILECOSTSREQUEST']._serialized_start=1939
+  _globals['_PROFILECOSTSREQUEST']._serialized_end=1960
+  _globals['_PROFILECOSTSRESPONSE']._serialized_start=1962
+  _globals['_PROFILECOSTSRESPONSE']._serialized_end=2041
+  _globals['_DRAINREQUEST']._serialized_start=2043
+  _globals['_DRAINREQUEST']._serialized_end=2057
+  _globals['_DRAINRESPONSE']._serialized_start=2059
+  _globals['_DRAINRESPONSE']._serialized_end=2074
+  _globals['_WORKERSERVICE']._serialized_start=2077
+  _globals['_WORKERSERVICE']._serialized_end=2658
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,7 @@ class ExecuteRequest(_message.Message):
     LOGPROBS_FIELD_NUMBER: _builtins.int
     TIME_LIMIT_SECONDS_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    READS_LATER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request."""
     noise_seed: _builtins.int
@@ -56,6 +57,8 @@ class ExecuteRequest(_message.Message):
     """Time left for the completion."""
     tenant: _builtins.str
     """On whose behalf."""
+    reads_later: _builtins.bool
+    """Whether `ExecuteResponse.later` is read: rounds may come together where they are ready together."""
     @_builtins.property
     def prompt_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Tokens of the prompt."""
@@ -92,10 +95,11 @@ class ExecuteRequest(_message.Message):
         logprobs: _builtins.int | None = ...,
         time_limit_seconds: _builtins.float | None = ...,
         tenant: _builtins.str = ...,
+        reads_later: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "_time_limit_seconds", b"_time_limit_seconds", "logprobs", b"logprobs", "plan", b"plan", "sampling", b"sampling", "time_limit_seconds", b"time_limit_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "_time_limit_seconds", b"_time_limit_seconds", "generated_ids", b"generated_ids", "ignore_eos", b"ignore_eos", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "min_tokens", b"min_tokens", "noise_seed", b"noise_seed", "plan", b"plan", "prompt_ids", b"prompt_ids", "request_id", b"request_id", "sampling", b"sampling", "stop_token_ids", b"stop_token_ids", "tenant", b"tenant", "time_limit_seconds", b"time_limit_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "_time_limit_seconds", b"_time_limit_seconds", "generated_ids", b"generated_ids", "ignore_eos", b"ignore_eos", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "min_tokens", b"min_tokens", "noise_seed", b"noise_seed", "plan", b"plan", "prompt_ids", b"prompt_ids", "reads_later", b"reads_later", "request_id", b"request_id", "sampling", b"sampling", "stop_token_ids", b"stop_token_ids", "tenant", b"tenant", "time_limit_seconds", b"time_limit_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__logprobs: _TypeAlias = _typing.Literal["logprobs"]  # noqa: Y015
     _WhichOneofArgType__logprobs: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs"]  # noqa: Y015
@@ -110,7 +114,7 @@ Global___ExecuteRequest: _TypeAlias = ExecuteRequest  # noqa: Y015
 
 @_typing.final
 class ExecuteResponse(_message.Message):
-    """What one round added. The last message carries a finish reason."""
+    """What one round added, and those after it that were ready by then. The last round carries a finish reason."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -121,8 +125,9 @@ class ExecuteResponse(_message.Message):
     MATCHED_TOKEN_ID_FIELD_NUMBER: _builtins.int
     CACHED_TOKENS_FIELD_NUMBER: _builtins.int
     HINDSIGHT_FIELD_NUMBER: _builtins.int
+    LATER_FIELD_NUMBER: _builtins.int
     finish_reason: _common_pb2.FinishReason.ValueType
-    """Set on the last message."""
+    """Set on the last round."""
     matched_token_id: _builtins.int
     """EOS or the stop token that ended the completion."""
     cached_tokens: _builtins.int
@@ -141,7 +146,11 @@ class ExecuteResponse(_message.Message):
 
     @_builtins.property
     def hindsight(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Counterfactual]:
-        """On the last message: what drafts would have brought that the request did not play."""
+        """On the last round: what drafts would have brought that the request did not play."""
+
+    @_builtins.property
+    def later(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecuteResponse]:
+        """The rounds after this one, in order, that were ready when it left; theirs is empty."""
 
     def __init__(
         self,
@@ -153,10 +162,11 @@ class ExecuteResponse(_message.Message):
         matched_token_id: _builtins.int | None = ...,
         cached_tokens: _builtins.int = ...,
         hindsight: _abc.Iterable[_common_pb2.Counterfactual] | None = ...,
+        later: _abc.Iterable[Global___ExecuteResponse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_matched_token_id", b"_matched_token_id", "matched_token_id", b"matched_token_id", "round", b"round"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_matched_token_id", b"_matched_token_id", "cached_tokens", b"cached_tokens", "finish_reason", b"finish_reason", "hindsight", b"hindsight", "logprobs", b"logprobs", "matched_token_id", b"matched_token_id", "round", b"round", "token_ids", b"token_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_matched_token_id", b"_matched_token_id", "cached_tokens", b"cached_tokens", "finish_reason", b"finish_reason", "hindsight", b"hindsight", "later", b"later", "logprobs", b"logprobs", "matched_token_id", b"matched_token_id", "round", b"round", "token_ids", b"token_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__matched_token_id: _TypeAlias = _typing.Literal["matched_token_id"]  # noqa: Y015
     _WhichOneofArgType__matched_token_id: _TypeAlias = _typing.Literal["_matched_token_id", b"_matched_token_id"]  # noqa: Y015

@@ -1,19 +1,22 @@
 """What a caller gets: chunks and the account of a completion."""
 
+from collections.abc import Sequence
+
 from specsched.records import Completion, SpeculationMetrics, TextChunk
 from specsched.v1 import scheduler_pb2
 from specsched.wire.job import finish_to_proto, logprob_to_proto
 from specsched.wire.plan import decision_to_proto, round_to_proto
 
 
-def text_chunk_to_proto(chunk: TextChunk, *, include_round: bool) -> scheduler_pb2.GenerateResponse:
-    """Convert a delta."""
+def text_chunks_to_proto(chunks: Sequence[TextChunk], *, include_round: bool) -> scheduler_pb2.GenerateResponse:
+    """Convert deltas that are sent as one; with its round it is one delta."""
+    record = chunks[0].round if include_round else None
     return scheduler_pb2.GenerateResponse(
         chunk=scheduler_pb2.GenerateChunk(
-            text=chunk.text,
-            token_ids=chunk.token_ids,
-            logprobs=[logprob_to_proto(logprob) for logprob in chunk.logprobs],
-            round=round_to_proto(chunk.round) if include_round and chunk.round is not None else None,
+            text="".join(chunk.text for chunk in chunks),
+            token_ids=[token for chunk in chunks for token in chunk.token_ids],
+            logprobs=[logprob_to_proto(logprob) for chunk in chunks for logprob in chunk.logprobs],
+            round=None if record is None else round_to_proto(record),
         )
     )
 

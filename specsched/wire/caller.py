@@ -42,6 +42,7 @@ def _generate_request(request: Request) -> scheduler_pb2.GenerateRequest:
             logprobs=request.output.logprobs,
             echo=request.output.echo,
             include_rounds=request.output.include_rounds,
+            complete_only=request.output.complete_only,
         ),
         speculation=_hint(request),
         prompt_class=request.prompt_class or "",

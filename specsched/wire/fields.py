@@ -1,6 +1,15 @@
 """The parts of a public call that are records of their own."""
 
-from specsched.records import ChatMessage, ChatPrompt, Prompt, SpeculationHint, Stopping, TextPrompt, TokenPrompt
+from specsched.records import (
+    ChatMessage,
+    ChatPrompt,
+    Output,
+    Prompt,
+    SpeculationHint,
+    Stopping,
+    TextPrompt,
+    TokenPrompt,
+)
 from specsched.v1 import scheduler_pb2
 
 AnyRequest = scheduler_pb2.GenerateRequest | scheduler_pb2.DecideRequest
@@ -29,6 +38,12 @@ def stopping_of(message: AnyRequest) -> Stopping:
         ignore_eos=given.ignore_eos,
         max_time_seconds=given.max_time_seconds if given.HasField("max_time_seconds") else None,
     )
+
+
+def output_of(message: scheduler_pb2.GenerateRequest) -> Output:
+    """Convert."""
+    given = message.output
+    return Output(optional(given, "logprobs"), given.echo, given.include_rounds, given.complete_only)
 
 
 def hint_of(hint: scheduler_pb2.SpeculationHint) -> SpeculationHint:

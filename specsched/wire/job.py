@@ -1,5 +1,7 @@
 """Jobs, and what workers answer: the scheduler's and the worker's half of the execution contract."""
 
+from collections.abc import Iterable, Iterator, Sequence
+
 from specsched.records import Chunk, FinishReason, Job, TokenLogprob
 from specsched.v1 import common_pb2, worker_pb2
 from specsched.wire.plan import (
@@ -47,6 +49,7 @@ def job_to_proto(job: Job) -> worker_pb2.ExecuteRequest:
         logprobs=job.logprobs,
         time_limit_seconds=job.time_limit_seconds,
         tenant=job.tenant,
+        reads_later=True,
     )
 
 
@@ -69,8 +72,20 @@ def job_from_proto(message: worker_pb2.ExecuteRequest) -> Job:
     )
 
 
-def chunk_to_proto(chunk: Chunk) -> worker_pb2.ExecuteResponse:
-    """Convert a chunk."""
+def chunks_to_proto(chunks: Sequence[Chunk]) -> worker_pb2.ExecuteResponse:
+    """Convert chunks that leave together, one or more."""
+    first, *later = chunks
+    return _chunk_to_proto(first, map(_chunk_to_proto, later))
+
+
+def chunks_from_proto(message: worker_pb2.ExecuteResponse, worker_id: str = "") -> Iterator[Chunk]:
+    """Convert chunks back; who sent them stands in no message."""
+    rounds = (message, *message.later)
+    for left, each in zip(range(len(rounds) - 1, -1, -1), rounds, strict=True):
+        yield _chunk_from_proto(each, worker_id, more=left > 0)
+
+
+def _chunk_to_proto(chunk: Chunk, later: Iterable[worker_pb2.ExecuteResponse] = ()) -> worker_pb2.ExecuteResponse:
     return worker_pb2.ExecuteResponse(
         token_ids=chunk.token_ids,
         logprobs=[logprob_to_proto(logprob) for logprob in chunk.logprobs],
@@ -79,11 +94,11 @@ def chunk_to_proto(chunk: Chunk) -> worker_pb2.ExecuteResponse:
         matched_token_id=chunk.matched_token_id,
         cached_tokens=chunk.cached_tokens,
         hindsight=[counterfactual_to_proto(outcome) for outcome in chunk.hindsight],
+        later=later,
     )
 
 
-def chunk_from_proto(message: worker_pb2.ExecuteResponse, worker_id: str = "") -> Chunk:
-    """Convert a chunk back; who sent it stands in no message."""
+def _chunk_from_proto(message: worker_pb2.ExecuteResponse, worker_id: str, *, more: bool) -> Chunk:
     return Chunk(
         token_ids=tuple(message.token_ids),
         logprobs=tuple(logprob_from_proto(logprob) for logprob in message.logprobs),
@@ -93,6 +108,7 @@ def chunk_from_proto(message: worker_pb2.ExecuteResponse, worker_id: str = "") -
         cached_tokens=message.cached_tokens,
         hindsight=tuple(counterfactual_from_proto(outcome) for outcome in message.hindsight),
         worker_id=worker_id,
+        more=more,
     )
 
 

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Sequence
 
 from specsched.errors import InvalidRequest, PermissionDenied
-from specsched.records import ANYBODY, Caller, Output, Request
+from specsched.records import ANYBODY, Caller, Request
 from specsched.v1 import scheduler_pb2
-from specsched.wire.fields import AnyRequest, hint_of, optional, prompt_of, stopping_of
+from specsched.wire.fields import AnyRequest, hint_of, output_of, prompt_of, stopping_of
 from specsched.wire.sampling import sampling_from_proto
 from specsched.wire.validation import violations
 
@@ -44,7 +44,7 @@ def request_from_proto(
         prompt=prompt_of(message),
         sampling=sampling_from_proto(message.sampling),
         stopping=stopping_of(message),
-        output=Output(optional(generate.output, "logprobs"), generate.output.echo, generate.output.include_rounds),
+        output=output_of(generate),
         speculation=hint_of(message.speculation),
         prompt_class=message.prompt_class or None,
         tenant=tenant,

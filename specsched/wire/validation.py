@@ -126,6 +126,8 @@ def _output(message: scheduler_pb2.GenerateRequest) -> Iterator[Violation]:
     logprobs = optional(message.output, "logprobs")
     if logprobs is not None and not 0 <= logprobs <= MAX_LOGPROBS:
         yield Violation("output.logprobs", f"is {logprobs}; 0 to {MAX_LOGPROBS}")
+    if message.output.complete_only and (logprobs is not None or message.output.echo or message.output.include_rounds):
+        yield Violation("output.complete_only", "leaves out the chunks that show logprobs, echo and rounds")
 
 
 def _speculation(message: AnyRequest) -> Iterator[Violation]:

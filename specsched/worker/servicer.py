@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from structlog.contextvars import bind_contextvars
 
@@ -9,11 +10,14 @@ from specsched.engine.thread import EngineThread
 from specsched.errors import InvalidRequest, Violation
 from specsched.telemetry.tracing.base import trace_id_of
 from specsched.v1 import worker_pb2
-from specsched.wire.job import chunk_to_proto, job_from_proto
+from specsched.wire.job import chunks_to_proto, job_from_proto
 from specsched.wire.job_checks import check_job_message
 from specsched.wire.rpc import Context
 from specsched.wire.trace import trace_parent_of
 from specsched.wire.worker import describe_to_proto, grid_to_proto, model_to_proto
+
+if TYPE_CHECKING:
+    from specsched.records import Chunk
 
 
 class WorkerServicer:
@@ -27,12 +31,19 @@ class WorkerServicer:
     async def Execute(  # noqa: N802 - the RPC's name
         self, request: worker_pb2.ExecuteRequest, context: Context
     ) -> AsyncIterator[worker_pb2.ExecuteResponse]:
-        """Run one job; a cancelled call frees its row before the next round."""
+        """Run one job; a cancelled call frees its row before the next round.
+
+        Rounds that are ready together leave together, where the scheduler reads that: it lags, or this process does.
+        """
         bind_contextvars(request_id=request.request_id, trace_id=trace_id_of(trace_parent_of(context)))
         check_job_message(request)
         async with aclosing(self._thread.execute(job_from_proto(request))) as chunks:
+            held: list[Chunk] = []
             async for chunk in chunks:
-                yield chunk_to_proto(chunk)
+                held.append(chunk)
+                if not (chunk.more and request.reads_later):
+                    yield chunks_to_proto(held)
+                    held = []
 
     async def Describe(  # noqa: N802
         self, _request: worker_pb2.DescribeRequest, _context: Context

@@ -47,9 +47,9 @@ from specsched.records import (
     WorkerLoad,
 )
 from specsched.v1 import common_pb2, scheduler_pb2
-from specsched.wire.answer import completion_to_proto, text_chunk_to_proto
+from specsched.wire.answer import completion_to_proto, text_chunks_to_proto
 from specsched.wire.caller import answer_from_proto, decide_request_to_proto, decision_from_proto, request_to_proto
-from specsched.wire.job import chunk_from_proto, chunk_to_proto, finish_from_proto, job_from_proto, job_to_proto
+from specsched.wire.job import chunks_from_proto, chunks_to_proto, finish_from_proto, job_from_proto, job_to_proto
 from specsched.wire.plan import budget_to_proto, decision_to_proto, plan_from_proto, plan_to_proto
 from specsched.wire.request import request_from_proto
 from specsched.wire.sampling import sampling_from_proto, sampling_to_proto
@@ -251,9 +251,10 @@ def test_a_job_comes_back_without_the_scores_which_workers_do_not_need(job: Job)
 
 
 @QUICK
-@given(chunks)
-def test_a_chunk_comes_back(chunk: Chunk) -> None:
-    assert chunk_from_proto(sent(chunk_to_proto(chunk))) == chunk
+@given(st.lists(chunks, min_size=1, max_size=4))
+def test_chunks_that_leave_together_come_back_one_by_one(together: list[Chunk]) -> None:
+    expected = [replace(chunk, more=True) for chunk in together[:-1]] + together[-1:]
+    assert list(chunks_from_proto(sent(chunks_to_proto(together)))) == expected
 
 
 @QUICK
@@ -339,8 +340,8 @@ def test_a_completion_comes_back_with_its_decision_in_short(completion: Completi
 @QUICK
 @given(text_chunks)
 def test_a_text_chunk_comes_back_with_its_round_only_where_asked_for(chunk: TextChunk) -> None:
-    assert answer_from_proto(sent(text_chunk_to_proto(chunk, include_round=True))) == chunk
-    assert answer_from_proto(sent(text_chunk_to_proto(chunk, include_round=False))) == replace(chunk, round=None)
+    assert answer_from_proto(sent(text_chunks_to_proto([chunk], include_round=True))) == chunk
+    assert answer_from_proto(sent(text_chunks_to_proto([chunk], include_round=False))) == replace(chunk, round=None)
 
 
 def test_unset_fields_mean_the_defaults() -> None:

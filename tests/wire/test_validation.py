@@ -116,6 +116,11 @@ BAD = [
     (with_value("output.logprobs", 21), "output.logprobs", "is 21; 0 to 20"),
     (with_value("output.logprobs", -1), "output.logprobs", "is -1; 0 to 20"),
     (
+        call(output={"complete_only": True, "echo": True}),
+        "output.complete_only",
+        "leaves out the chunks that show logprobs, echo and rounds",
+    ),
+    (
         with_value("speculation.num_speculative_tokens", 65),
         "speculation.num_speculative_tokens",
         "is 65; 0 to 64",
