@@ -6,7 +6,7 @@ from itertools import accumulate, pairwise
 from math import prod
 
 from specsched.policy.base import Arm
-from specsched.policy.cost import Group, TrackedCosts
+from specsched.policy.cost import TrackedCosts
 from specsched.records import NO_DRAFT
 
 PLAIN = Arm(NO_DRAFT, 0)
@@ -51,18 +51,10 @@ class _Team:
             self.free.append(lane)
             self.free_limit = max(self.free_limit, lane.limit)
 
-    def rows(self, bound: int) -> int:
-        """Rows that draft under a bound."""
-        return self.pinned + len(self.free) if bound else self.pinned
-
-    def gamma(self, bound: int) -> int:
-        """The longest γ among them, for which the others wait."""
-        return self.gammas((bound,))[0]
-
-    def gammas(self, bounds: Sequence[int]) -> list[int]:
-        """The same for several bounds."""
-        least, most = self.pinned_gamma, max(self.pinned_gamma, self.free_limit)
-        return [least if bound < least else min(bound, most) for bound in bounds]
+    @property
+    def rows(self) -> int:
+        """Rows that draft under any bound above 0."""
+        return self.pinned + len(self.free)
 
     def nobody(self, shortfalls: Sequence[float], positions: int) -> list[float]:
         """P(no lane drafts position j), j from 1 on, lanes being independent; none is asked for more than its limit.
@@ -91,8 +83,11 @@ class Batch:
         self._teams: dict[str, _Team] = {}
         for lane in lanes:
             if lane.limit:
-                self._teams.setdefault(lane.draft_model, _Team()).add(lane)
-        self.highest = max((team.free_limit for team in self._teams.values()), default=0)
+                team = self._teams.get(lane.draft_model)
+                if team is None:
+                    team = self._teams[lane.draft_model] = _Team()
+                team.add(lane)
+        self.highest = max([team.free_limit for team in self._teams.values()], default=0)
         """Largest bound that changes anything."""
         self.seconds = self._seconds()
         """Seconds of the round by bound, from 0 to `highest`, if every draft drafts all that it is asked for."""
@@ -102,14 +97,6 @@ class Batch:
     def arms(self, bound: int) -> list[Arm]:
         """Every row's arm under a bound."""
         return [lane.arm(bound) for lane in self._lanes]
-
-    def groups(self, bound: int) -> tuple[Group, ...]:
-        """Rows by draft under a bound."""
-        return tuple(
-            Group(draft, team.rows(bound), team.gamma(bound))
-            for draft, team in self._teams.items()
-            if bound or team.pinned
-        )
 
     def goodputs(self) -> list[float]:
         """Expected tokens per second by bound, from 0 to `highest`."""
@@ -121,17 +108,18 @@ class Batch:
         return [total / seconds for total, seconds in zip(totals, self.expected_seconds, strict=False)]
 
     def _seconds(self) -> list[float]:
-        bounds = range(self.highest + 1)
-        gammas = {draft: team.gammas(bounds) for draft, team in self._teams.items()}
-        widths = list(map(max, zip(*gammas.values(), strict=True))) or [0]
+        teams = self._teams.values()
+        pinned = max([team.pinned_gamma for team in teams], default=0)
+        widths = _longest(pinned, self.highest, self.highest)
         verify = self._costs.verifications(len(self._lanes), widths[-1], self._context)
         seconds = [verify[width] for width in widths]
         for draft, team in self._teams.items():
             if team.pinned:
                 seconds[0] += self._costs.drafting(draft, team.pinned, team.pinned_gamma, self._context)
-            overhead, step = self._costs.line(draft, team.rows(1), self._context)  # the same under all other bounds
-            for bound, gamma in enumerate(gammas[draft][1:], start=1):
-                seconds[bound] += overhead + step * gamma
+            overhead, step = self._costs.line(draft, team.rows, self._context)  # the same under all other bounds
+            gammas = _longest(team.pinned_gamma, team.free_limit, self.highest)
+            for bound in range(1, len(seconds)):
+                seconds[bound] += overhead + step * gammas[bound]
         return seconds
 
     def _expected_seconds(self) -> list[float]:
@@ -146,7 +134,7 @@ class Batch:
             for each, (before, after) in zip(zip(*nobody.values(), strict=True), pairwise(verify), strict=True)
         ]
         for draft, team in self._teams.items():
-            _, step = self._costs.line(draft, team.rows(1), self._context)
+            _, step = self._costs.line(draft, team.rows, self._context)
             for j, chance in enumerate(nobody[draft][: team.free_limit]):
                 spared[j] += chance * step
         return [seconds - saved for seconds, saved in zip(self.seconds, accumulate(spared, initial=0.0), strict=True)]
@@ -155,3 +143,9 @@ class Batch:
 def _reaching(tokens: Sequence[float], size: int) -> Sequence[float]:
     """The same up to a size: beyond a lane's own limit nothing more comes."""
     return tokens if len(tokens) >= size else (*tokens, *([tokens[-1]] * (size - len(tokens))))
+
+
+def _longest(pinned: int, free: int, highest: int) -> list[int]:
+    """By bound, from 0 to `highest`: the longest γ if some play `pinned` whatever it is, and others up to `free`."""
+    most = max(pinned, free)
+    return ([pinned] * pinned + [*range(pinned, most)] + [most] * (highest + 1))[: highest + 1]

@@ -1,7 +1,7 @@
 """What runs inside a worker: every row's arm, every round."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from specsched.policy.base import Arm, RoundController, RowView
 from specsched.policy.batch import Batch, Lane
@@ -40,21 +40,29 @@ class PlannedController:
 
 @dataclass(slots=True)
 class _Round:
-    """The round that is under way."""
+    """The round that is under way: its rows, and what is known of each, in one order."""
 
-    arms: dict[str, Arm]
-    tenants: Mapping[str, str]
-    """By row."""
-    groups: tuple[Group, ...]
+    rows: Sequence[RowView]
+    members: Sequence[Member]
+    arms: Sequence[Arm]
     context_tokens: float
+    plain_seconds: float
     records: dict[str, RoundRecord] = field(default_factory=dict)
 
-    def drafted(self) -> list[Group]:
-        """Its groups with what they drafted in the end, which may be less than was planned."""
-        longest: dict[str, int] = {}
+    def drafted(self) -> Iterator[tuple[Group, RoundRecord | None]]:
+        """Rows by draft, with what they drafted in the end, and the record of the row that drafted most.
+
+        That may be less than was planned; a draft that was disabled meanwhile has no record.
+        """
+        longest: dict[str, RoundRecord] = {}
         for record in self.records.values():
-            longest[record.draft_model] = max(longest.get(record.draft_model, 0), record.gamma)
-        return [replace(group, gamma=longest.get(group.draft_model, 0)) for group in self.groups]
+            known = longest.get(record.draft_model)
+            if known is None or record.gamma > known.gamma:
+                longest[record.draft_model] = record
+        asked = [arm.draft_model for arm in self.arms if arm.gamma]
+        for draft in dict.fromkeys(asked):
+            most = longest.get(draft)
+            yield Group(draft, asked.count(draft), most.gamma if most else 0), most
 
 
 class AdaptiveController:
@@ -111,19 +119,18 @@ class AdaptiveController:
 
     def choose(self, rows: Sequence[RowView]) -> list[Arm]:
         """Choose one arm per row for the round that comes."""
-        self._cast(rows)
+        members = [self._members[row.request_id] for row in rows]
+        self._cast(rows, members)
         self._rows = by_tenant([(row.tenant, 1) for row in rows])
         context = sum([row.context_tokens for row in rows]) / len(rows)
         plain_seconds = self._costs.plain(len(rows), context)
-        lanes, catch_up = self._lanes(rows, plain_seconds)
+        lanes, catch_up = self._lanes(rows, members, plain_seconds)
         batch = Batch(lanes, self._costs, context)
         self._bound = self._best_bound(batch)
         allowed = self._guards.allow(self._rows, batch.seconds[self._bound] / plain_seconds + catch_up)
         self._vetoes += not allowed
-        bound = self._bound if allowed else 0
-        arms = batch.arms(bound)
-        by_row = dict(zip((row.request_id for row in rows), arms, strict=True))
-        self._round = _Round(by_row, {row.request_id: row.tenant for row in rows}, batch.groups(bound), context)
+        arms = batch.arms(self._bound if allowed else 0)
+        self._round = _Round(rows, members, arms, context, plain_seconds)
         return arms
 
     def observe(self, request_id: str, round_record: RoundRecord) -> None:
@@ -154,15 +161,16 @@ class AdaptiveController:
 
     # ------------------------------------------------------------------------------------------- choosing
 
-    def _lanes(self, rows: Sequence[RowView], plain_seconds: float) -> tuple[list[Lane], float]:
+    def _lanes(
+        self, rows: Sequence[RowView], members: Sequence[Member], plain_seconds: float
+    ) -> tuple[list[Lane], float]:
         """Every row's part, and what first catch-ups in it cost, in plain rounds.
 
         A draft that has to take in a row's text first is left out while a guard's credit does not cover that:
         one long text must not keep the whole batch from speculating.
         """
         lanes, catch_up = [], 0.0
-        for row in rows:
-            member = self._members[row.request_id]
+        for row, member in zip(rows, members, strict=True):
             lane = member.lane(row)
             if member.follows and lane.limit and member.draft not in member.started:
                 more = catch_up + self._costs.prefill(member.draft, int(row.context_tokens)) / plain_seconds
@@ -185,9 +193,8 @@ class AdaptiveController:
         gain = self._settings.gamma_gain if best else 0.0
         return best if goodputs[best] > (1 + gain) * goodputs[stay] else stay
 
-    def _cast(self, rows: Sequence[RowView]) -> None:
+    def _cast(self, rows: Sequence[RowView], members: Sequence[Member]) -> None:
         """Every few rounds, look at a row's draft again; where a row joins others, at once."""
-        members = [self._members[row.request_id] for row in rows]
         due = [place for place, member in enumerate(members) if self._is_due(member, alone=len(rows) == 1)]
         for member in members:
             member.rounds += 1
@@ -206,39 +213,40 @@ class AdaptiveController:
         Where a draft takes in a row's text for the first time, the guards are charged for it: nobody would have paid
         it in plain decoding. Costs and the watchdog look past it, and so do the guards where a caller pinned the row.
         """
-        records, context = played.records, played.context_tokens
-        rows, width = len(records), max(record.gamma for record in records.values())
-        verify_seconds = next(iter(records.values())).verify_seconds
-        measured = {r.draft_model: r.propose_seconds for r in records.values()}
+        rows, context = len(played.records), played.context_tokens
+        width = max([record.gamma for record in played.records.values()])
+        verify_seconds = next(iter(played.records.values())).verify_seconds
         charged = usual = predicted = 0.0
-        steady: list[Group] = []
-        for group in played.drafted():
-            draft, took = group.draft_model, measured.get(group.draft_model, 0.0)
-            expected = self._costs.drafting(draft, group.rows, group.gamma, context)
-            new = self._starting(draft, played)
+        steady: list[tuple[Group, float]] = []
+        for group, record in played.drafted():
+            took = record.propose_seconds if record else 0.0
+            expected = self._costs.drafting(group.draft_model, group.rows, group.gamma, context)
+            new = _starting(group.draft_model, played)
             predicted += expected
             usual += expected if new else took
             charged += took if all(one.follows for one in new) else expected
-            if not new and draft in measured:  # one that was disabled meanwhile was not drawn on: it is not free
-                steady.append(group)
-        self._charge(played, (verify_seconds + charged) / self._costs.plain(rows, context))
+            if record and not new:  # one that was disabled meanwhile was not drawn on: it is not free
+                steady.append((group, took))
+        self._charge(played, (verify_seconds + charged) / played.plain_seconds)
         self._rivals.earn(verify_seconds + usual)
         self._watchdog.observe(verify_seconds + usual, self._costs.verifying(rows, width, context) + predicted)
         self._costs.observe_verify(rows, width, context, verify_seconds)
-        for group in steady:
-            self._costs.observe_draft(group, context, measured[group.draft_model])
+        for group, took in steady:
+            self._costs.observe_draft(group, context, took)
 
     def _charge(self, played: _Round, slowness: float) -> None:
         """Settle the guards' accounts; what pinned rows cost is their callers' will."""
-        own = [(played.tenants[name], r) for name, r in played.records.items() if self._members[name].follows]
+        seats = zip(played.rows, played.members, strict=True)
+        own = [(row.tenant, played.records[row.request_id]) for row, member in seats if member.follows]
         drafted = any(record.planned_gamma for _, record in own)
         tokens = by_tenant([(tenant, record.num_accepted + 1) for tenant, record in own])
         self._guards.settle(by_tenant([(tenant, 1) for tenant, _ in own]), tokens, slowness if drafted else 1.0)
 
-    def _starting(self, draft: str, played: _Round) -> list[Member]:
-        """Rows of this round that met the draft for the first time: their prompts were taken in with it."""
-        members = [self._members[name] for name, arm in played.arms.items() if arm.draft_model == draft]
-        new = [member for member in members if draft not in member.started]
-        for member in new:
-            member.started.add(draft)
-        return new
+
+def _starting(draft: str, played: _Round) -> list[Member]:
+    """Rows of this round that met the draft for the first time: their prompts were taken in with it."""
+    seats = zip(played.arms, played.members, strict=True)
+    new = [member for arm, member in seats if arm.draft_model == draft and draft not in member.started]
+    for member in new:
+        member.started.add(draft)
+    return new

@@ -66,9 +66,10 @@ class RequestHazards:
         scale = 1 + information * with_it[place]
         self._offsets = [u + c * surprise / scale for u, c in zip(self._offsets, with_it, strict=True)]
         kept = information / scale
+        gains = [kept * c for c in with_it]
         self._covariance = [
-            [c - kept * one * other for c, other in zip(row, with_it, strict=True)]
-            for row, one in zip(self._covariance, with_it, strict=True)
+            [c - gain * other for c, other in zip(row, with_it, strict=True)]
+            for row, gain in zip(self._covariance, gains, strict=True)
         ]
 
     def _shifted(self, draft: str) -> list[float]:

@@ -23,11 +23,13 @@ class _Seen:
 
     def observe(self, record: RoundRecord) -> None:
         """Take in one more round."""
+        self.failed = [_KEPT * each for each in self.failed]
+        self.missed = [_KEPT * each for each in self.missed]
         self._reach(record.planned_gamma)
-        for j in range(len(self.failed)):
-            failed = record.num_accepted <= j < record.planned_gamma
-            self.failed[j] = _KEPT * self.failed[j] + failed
-            self.missed[j] = _KEPT * self.missed[j] + (failed and record.gamma <= j)
+        for j in range(record.num_accepted, record.planned_gamma):
+            self.failed[j] += 1
+        for j in range(record.gamma, record.planned_gamma):
+            self.missed[j] += 1
 
     def add(self, position: int, drafted: float, missed: float) -> None:
         """Take in evidence from elsewhere, signed; what is taken back may have faded meanwhile."""
@@ -41,11 +43,13 @@ class _Seen:
 
     def shares(self) -> tuple[float, ...]:
         """Missed ÷ failed by position, each with the one before as its prior; nothing where nothing was missed."""
+        if not any(self.missed):
+            return ()
         share, found = 0.0, []
         for failed, missed in zip(self.failed, self.missed, strict=True):
             share = (missed + _PRIOR_ROUNDS * share) / (failed + _PRIOR_ROUNDS)
             found.append(share)
-        return tuple(found) if share else ()
+        return tuple(found)
 
 
 class Shortfalls:
