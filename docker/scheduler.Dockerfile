@@ -23,6 +23,6 @@ VOLUME /var/lib/specsched
 EXPOSE 50071 50072 9464
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import asyncio; from specsched.client import Client; asyncio.run(Client('127.0.0.1:50071').ready(3))"]
+    CMD ["python3", "-c", "import asyncio; from specsched.client import Client; asyncio.run(Client('127.0.0.1:50071').ready(3))"]
 ENTRYPOINT ["specsched"]
 CMD ["serve", "--config", "/etc/specsched/specsched.yaml"]

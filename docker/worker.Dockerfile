@@ -14,14 +14,14 @@ COPY specsched specsched
 COPY models models
 RUN python3 -m venv /opt/specsched \
     && /opt/specsched/bin/pip install --no-cache-dir --index-url ${TORCH_INDEX} $(grep '^torch==' requirements.lock) \
-    && /opt/specsched/bin/pip install --no-cache-dir -r requirements.lock \
-    && /opt/specsched/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+    && /opt/specsched/bin/pip install --no-cache-dir --constraint requirements.lock hatchling \
+    && /opt/specsched/bin/pip install --no-cache-dir --constraint requirements.lock --no-build-isolation '.[fast,redis,telemetry]'
 
 FROM ${BASE}
 RUN (command -v python3 \
     || (apt-get update && apt-get install -y --no-install-recommends python3 && rm -rf /var/lib/apt/lists/*)) \
     && useradd --uid 10001 --no-create-home specsched \
-    && install -d -o specsched /var/cache/specsched
+    && install -d -o specsched -g specsched /var/cache/specsched
 COPY --from=build /opt/specsched /opt/specsched
 ENV PATH=/opt/specsched/bin:$PATH \
     OMP_WAIT_POLICY=passive \

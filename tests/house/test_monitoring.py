@@ -121,6 +121,9 @@ def test_the_services_of_compose_fit_together():
             text = (DOCKER.parent / service["build"]["dockerfile"]).read_text()
             assert "\nUSER 10001" in text
             assert "\nHEALTHCHECK" in text
+            if service.get("read_only"):  # what the image writes to, and what it declares to be written to, is mounted
+                made = set(re.findall(r"install -d .* (/\S+)$", text, re.MULTILINE))
+                assert made <= {volume.split(":")[1] for volume in service["volumes"]}
         else:
             assert re.search(r":v?\d+\.\d+\.\d+$", service["image"])
             assert service["healthcheck"]
@@ -132,6 +135,6 @@ def test_the_services_of_compose_fit_together():
 
 
 def test_bases_of_images_are_pinned():
-    for path in DOCKER.glob("*.Dockerfile"):
+    for path in DOCKER.glob("*Dockerfile"):
         bases = re.findall(r"^ARG BASE=(\S+)$", path.read_text(), re.MULTILINE)
         assert [base for base in bases if re.search(r":\d+\.\d+\.\d+", base)] == bases != []
