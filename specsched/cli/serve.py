@@ -213,7 +213,7 @@ def worker(
     manifest = manifest_of(settings)
 
     def load() -> "EngineCore":
-        engine = make_engine(settings, manifest, worker_id)
+        engine = make_engine(settings, manifest, worker_id, lambda stage: log.info("worker_loading", stage=stage))
         spare_what_is_loaded()
         return engine
 
