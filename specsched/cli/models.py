@@ -94,6 +94,7 @@ def distill(
         int, typer.Option(help="Per class, completions of the corpus itself to learn on too: read, not generated.")
     ] = 0,
     max_new_tokens: Annotated[int, typer.Option(help="Longest completion.")] = 128,
+    max_prompt_tokens: Annotated[int, typer.Option(help="Prompts that are longer are passed over.")] = 384,
     start: Annotated[Path | None, typer.Option("--from", help="Draft to go on from.")] = None,
     width: Annotated[int, typer.Option(help="Hidden size of a new draft.")] = 96,
     layers: Annotated[int, typer.Option(help="Layers of a new draft.")] = 1,
@@ -124,6 +125,7 @@ def distill(
         per_class=prompts,
         answers=answers,
         max_new_tokens=max_new_tokens,
+        max_prompt_tokens=max_prompt_tokens,
         tokens=tokens,
         rate=rate,
         shape=DraftShape(width=width, layers=layers, mlp=mlp, heads=heads),

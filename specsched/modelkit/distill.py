@@ -39,6 +39,8 @@ class DistillSettings:
     optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(hidden_rate=6e-3, other_rate=4e-3))
     rate: float = 1.0
     """Factor on the optimizer's peak rates."""
+    greedy_temperature: float = 0.8
+    """At which laws are compared over greedy text, where only their peaks count; over sampled text it is 1."""
     seed: int = 0
     mixed_precision: bool = False
     evaluate_every: float = 0.2
@@ -144,16 +146,23 @@ class _Run:
         started = time.monotonic()
         batch = next(self._batches)
         taught = torch.cat([one.hidden for one in batch])
+        heat = torch.cat([self._heat(one) for one in batch]).to(self._draft.network.device)  # [N, 1]
+
+        def mean_loss(rows: Tensor, chunk: slice) -> Tensor:
+            return objective(self._draft.logits(rows) / heat[chunk], self._target_logits(taught[chunk]) / heat[chunk])
+
         with self._precision():
             hidden = hidden_of(self._draft, [one.trace for one in batch])
             kept = torch.cat([hidden[row, one.trace.predicted] for row, one in enumerate(batch)])
-            loss = backward_by_chunks(
-                kept, lambda rows, chunk: objective(self._draft.logits(rows), self._target_logits(taught[chunk]))
-            )
+            loss = backward_by_chunks(kept, mean_loss)
         self._optimizers.step(min(1.0, self._tokens / self._settings.tokens))
         self._tokens += len(kept)
         self._step += 1
         self._report(DistillProgress(self._tokens, time.monotonic() - started, loss, self._objective))
+
+    def _heat(self, one: TaughtTrace) -> Tensor:
+        greedy = one.trace.temperature == 0
+        return torch.full((len(one.hidden), 1), self._settings.greedy_temperature if greedy else 1.0)
 
     @torch.no_grad()
     def _target_logits(self, hidden: Tensor) -> Tensor:

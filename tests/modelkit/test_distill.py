@@ -64,3 +64,14 @@ def test_a_run_that_is_asked_for_something_else_begins_anew(run):
     _, steps = run("same", SETTINGS)
     assert run("same", SETTINGS)[1] < steps
     assert run("same", replace(SETTINGS, seed=1))[1] == pytest.approx(steps, abs=3)
+
+
+def test_colder_laws_teach_greedy_text_better(target, taught, tmp_path):
+    train, _ = taught
+    greedy = {}
+    for heat in (1.0, 0.3):
+        draft = build_draft(target, DraftShape(width=16, layers=1, mlp=24, heads=2), seed=0)
+        settings = replace(SETTINGS, tokens=6_000, objective="forward_kl", greedy_temperature=heat)
+        acceptance = distill(target, draft, train, train, settings, lambda _: None, tmp_path)
+        greedy[heat] = [accepted for (_, temperature), accepted in acceptance.items() if temperature == 0]
+    assert all(cold > warm for cold, warm in zip(greedy[0.3], greedy[1.0], strict=True))
