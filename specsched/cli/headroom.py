@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 _BAR = 0.08
 
 
-def measure_headroom(paths: "Recording", *, loops: bool) -> "Report":
+def measure_headroom(paths: "Recording") -> "Report":
     """Find the best arms on one half of the prompts, in hindsight and as the other half would have them chosen."""
     from specsched.bench.replay.headroom import headroom
     from specsched.bench.replay.scenarios import chosen_paths
     from specsched.modelkit.report import Report, Table
 
-    tune, report = (chosen_paths(paths, half, loops=loops) for half in ("tune", "report"))
+    tune, report = (chosen_paths(paths, half) for half in ("tune", "report"))
     grids = {"float32": paths.costs} | ({} if paths.int8_costs is None else {"int8": paths.int8_costs})
     hindsight = {costs: headroom(report, report, grid) for costs, grid in grids.items()}
     other = {f"{costs}, arms of the other half": headroom(tune, report, grid) for costs, grid in grids.items()}

@@ -54,8 +54,7 @@ def record_pool(pool: Pool, job: RecordJob, folder: Folder, say: Say) -> None:
     say("loading", 0, 1)
     named = pool.classifier
     classifier = LinearClassifier.load(named.path, named.sha256) if named else FixedClassifier()
-    specs = [spec for spec in pool.drafts if spec.kind != "none"]
-    versions = tuple(verify_weights(spec).sha256 + spec.manner if spec.path else "" for spec in (pool.target, *specs))
+    specs = _recorded_drafts(pool)
     assert pool.target.path is not None, "targets have a path"
     target = load_language_model(pool.target.path)
     longest = target.context_tokens - job.max_tokens
@@ -66,7 +65,7 @@ def record_pool(pool: Pool, job: RecordJob, folder: Folder, say: Say) -> None:
     ids = tuple(spec.id for spec in specs)
     head = Head(
         ids,
-        versions,
+        recorded_versions(pool),
         classifier.classes,
         job.max_tokens,
         job.max_gamma,
@@ -87,6 +86,20 @@ def record_pool(pool: Pool, job: RecordJob, folder: Folder, say: Say) -> None:
             chosen = [(prompt, *drawn[prompt]) for prompt in prompts]
             folder.write(number, list(_part(target, drafts, classifier, chosen, job, number)))
     say("recorded", len(parts), len(parts))
+
+
+def recorded_versions(pool: Pool) -> tuple[str, ...]:
+    """Hashes of the weights: the target's, then each recorded draft's.
+
+    Raises:
+        PoolError: a model that cannot be used.
+    """
+    specs = (pool.target, *_recorded_drafts(pool))
+    return tuple(verify_weights(spec).sha256 + spec.manner if spec.path else "" for spec in specs)
+
+
+def _recorded_drafts(pool: Pool) -> list[ModelSpec]:
+    return [spec for spec in pool.drafts if spec.kind != "none"]
 
 
 def _profiled(pool: Pool, job: RecordJob) -> CostGrid:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from specsched.bench.evaluation.contenders import Contestants
     from specsched.bench.evaluation.experiment import Scenario
     from specsched.bench.replay.recording import Recording
+    from specsched.policy.memory import Cell
 
 LoopsOption = Annotated[bool, typer.Option("--without-loops", help="Leave out completions that repeat themselves.")]
 DraftsOption = Annotated[
@@ -42,6 +43,13 @@ class Half(StrEnum):
     TUNE = "tune"
     REPORT = "report"
     ALL = "all"
+
+
+class Told(StrEnum):
+    """What policies know of the drafts before a replay."""
+
+    NONE = "none"
+    OTHER = "other"
 
 
 @app.callback()
@@ -114,16 +122,47 @@ def run(
         Costs, typer.Option(help="Measured with the paths, in float32 or INT8; or like a GPU's or CPU's.")
     ] = (Costs.MEASURED),
     half: Annotated[Half, typer.Option(help="Tune on one half of the prompts, report on the other.")] = Half.REPORT,
+    priors: Annotated[
+        Told, typer.Option(help="Policies begin with what the prompts that are not played show, or with nothing.")
+    ] = (Told.OTHER),
     without_loops: LoopsOption = False,
     drafts: DraftsOption = None,
     evaluation: Evaluation,
 ) -> None:
     """Score policies on recorded paths against what could have been had, in hindsight."""
     from specsched.bench.replay.recording import Folder
-    from specsched.bench.replay.scenarios import chosen_paths, with_drafts
+    from specsched.bench.replay.scenarios import with_drafts, without_looping
 
-    paths = chosen_paths(with_drafts(Folder(folder).load(), drafts or ()), half.value, loops=not without_loops)
-    evaluation.run("specsched replay run", *recorded(paths, costs, evaluation.requests))
+    paths = with_drafts(Folder(folder).load(), drafts or ())
+    paths = without_looping(paths) if without_loops else paths
+    evaluation.run("specsched replay run", *recorded(paths, half, priors, costs, evaluation.requests))
+
+
+@app.command("priors")
+@one_line_errors
+def write_priors(
+    folder: Annotated[Path, typer.Argument(help="What `replay record` made of the pool.")],
+    out: Annotated[Path, typer.Option(help="File to write: `priors` of a manifest, or `store.priors_file`.")],
+    pool: PoolOption = None,
+    *,
+    half: Annotated[Half, typer.Option(help="Whose paths; those to report on are better left out.")] = Half.TUNE,
+) -> None:
+    """Write what a service may believe of a pool's drafts before its first request."""
+    from specsched.bench.replay.priors import prior_cells
+    from specsched.bench.replay.recording import Folder
+    from specsched.bench.replay.scenarios import chosen_paths
+    from specsched.cli.recording import recorded_versions
+    from specsched.cli.stores import arm_versions
+    from specsched.errors import SetupError
+    from specsched.policy.exchange import cells_to_json
+    from specsched.pool.manifest import default_manifest, load_pool
+
+    members, paths = load_pool(pool or default_manifest()), Folder(folder).load()
+    if paths.head.versions != recorded_versions(members):
+        raise SetupError(f"{folder}: other weights were recorded than {members.manifest} names")
+    cells = list(prior_cells(chosen_paths(paths, half.value), arm_versions(members)))
+    out.write_text(cells_to_json(cells) + "\n", encoding="utf-8")
+    console.print(f"priors: {out}")
 
 
 @app.command("headroom")
@@ -137,24 +176,38 @@ def compare(
 ) -> None:
     """Compare the best static arm per class with the best one for all: what there is to adapt to."""
     from specsched.bench.replay.recording import Folder
-    from specsched.bench.replay.scenarios import with_drafts
+    from specsched.bench.replay.scenarios import with_drafts, without_looping
     from specsched.cli.headroom import measure_headroom
 
     paths = with_drafts(Folder(folder).load(), drafts or ())
+    paths = without_looping(paths) if without_loops else paths
     report = run_benchmark(
         "headroom",
-        lambda _say: measure_headroom(paths, loops=not without_loops),
+        lambda _say: measure_headroom(paths),
         json_file,
         "specsched replay headroom",
     )
     print_checks(report.checks)
 
 
-def recorded(paths: "Recording", costs: Costs, requests: int) -> "tuple[Mapping[str, Scenario], Contestants]":
-    """Return the ready scenarios on these paths, with so many requests a world, and who can play in them."""
+def recorded(
+    paths: "Recording", half: Half, priors: Told, costs: Costs, requests: int
+) -> "tuple[Mapping[str, Scenario], Contestants]":
+    """Return the ready scenarios on one half of these paths, with so many requests a world, and who can play there."""
     from specsched.bench.evaluation.contenders import Contestants
-    from specsched.bench.replay.scenarios import PLOTS, Replayed, grid_like
+    from specsched.bench.replay.scenarios import PLOTS, Replayed, chosen_paths, grid_like
 
-    grid = grid_like(costs.value, paths)
-    ready = {name: Replayed(plot, paths, grid, requests) for name, plot in PLOTS.items()}
+    played, grid = chosen_paths(paths, half.value), grid_like(costs.value, paths)
+    told = _of_others(paths, half) if priors is Told.OTHER else ()
+    ready = {name: Replayed(plot, played, grid, requests, told) for name, plot in PLOTS.items()}
     return ready, Contestants(paths.head.drafts, paths.head.max_gamma)
+
+
+def _of_others(paths: "Recording", half: Half) -> "tuple[Cell, ...]":
+    """What the prompts show that are not played: nothing where all are."""
+    from specsched.bench.replay.priors import prior_cells
+    from specsched.bench.replay.scenarios import chosen_paths
+    from specsched.policy.priors import weakened
+
+    others = {Half.TUNE: Half.REPORT, Half.REPORT: Half.TUNE}
+    return weakened(list(prior_cells(chosen_paths(paths, others[half].value), {}))) if half in others else ()

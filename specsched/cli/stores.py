@@ -27,14 +27,21 @@ def make_store(config: Config, pool: Pool, classifier: Classifier) -> Store:
         bounds = (*classifier.classes, *(config.policy.prompt_classes or ()), str(config.policy.max_gamma))
         return RedisStore(section.redis_url, _hash((*_of_target(pool), *bounds)), arm_versions(pool))
     store = SqliteStore(Path(section.path)) if section.path else NullStore()
-    return PriorStore(store, _priors(Path(section.priors_file))) if section.priors_file else store
+    return PriorStore(store, _read(Path(section.priors_file)) if section.priors_file else _shipped(pool))
 
 
-def _priors(file: Path) -> tuple[Cell, ...]:
+def _shipped(pool: Pool) -> Sequence[Cell]:
+    """What the pool's own file says of its models as they are; of others it says nothing."""
+    versions = arm_versions(pool)
+    cells = _read(pool.priors) if pool.priors else ()
+    return [cell for cell in cells if cell.draft_version == versions.get(cell.draft_model)]
+
+
+def _read(file: Path) -> tuple[Cell, ...]:
     try:
         return cells_from_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"store.priors_file {file}: {error}") from error
+        raise ConfigError(f"priors {file}: {error}") from error
 
 
 def arm_versions(pool: Pool) -> Mapping[str, str]:

@@ -74,6 +74,12 @@ class PoolManifest(_Section):
     target: TargetEntry = Field(description="The model whose output is served.")
     drafts: tuple[DraftEntry, ...] = Field(default=(), description="Proposers; plain decoding is always available.")
     classifier: ClassifierEntry | None = Field(default=None, description="The prompt classifier.")
+    priors: str | None = Field(
+        default=None,
+        min_length=1,
+        description="What a cold start believes of the drafts, relative to the manifest: a file of `replay priors` or "
+        "`models evaluate --priors`. Of models that have changed since it says nothing.",
+    )
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from specsched.policy.memory import Cell, Store
 
-PRIOR_COUNTS = 8.0
-"""Pseudo-counts of a prior cell at most: as much as a request or two say, so that traffic soon outweighs it."""
+PRIOR_COUNTS = 16.0
+"""Pseudo-counts of a prior cell at most: as much as a few requests say. Wrong ones cost hardly more than none."""
 
 
 class PriorStore:
@@ -15,7 +15,7 @@ class PriorStore:
     def __init__(self, store: Store, priors: Sequence[Cell]) -> None:
         """Take a store, and cells to begin with; those of other weights count as kin, as kept ones do."""
         self._store = store
-        self._priors = tuple(map(_weak, priors))
+        self._priors = weakened(priors)
 
     def load(self) -> tuple[Cell, ...]:
         """Return what was kept, and priors of the drafts and regimes of which nothing was."""
@@ -26,6 +26,11 @@ class PriorStore:
     def save(self, cells: Sequence[Cell]) -> None:
         """Keep all: a prior that was taken up has become evidence, and is not taken up again."""
         self._store.save(cells)
+
+
+def weakened(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Let cells count for no more than a prior does."""
+    return tuple(map(_weak, cells))
 
 
 def _group(cell: Cell) -> tuple[str, str, bool, bool]:

@@ -62,6 +62,8 @@ class Pool:
     target: ModelSpec
     drafts: tuple[ModelSpec, ...]
     classifier: ClassifierSpec | None
+    priors: Path | None = None
+    """File of what a cold start believes of the drafts."""
 
 
 def load_pool(manifest: Path) -> Pool:
@@ -77,6 +79,7 @@ def load_pool(manifest: Path) -> Pool:
         target=_spec(tree.target, "model", base),
         drafts=tuple(_spec(draft, draft.kind, base) for draft in tree.drafts),
         classifier=ClassifierSpec(base / tree.classifier.path, tree.classifier.sha256) if tree.classifier else None,
+        priors=base / tree.priors if tree.priors else None,
     )
 
 

@@ -3,6 +3,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from specsched.classify.base import PROMPT_CLASSES
 from specsched.classify.fake import FixedClassifier
 from specsched.cli.models import app
 from specsched.cli.stores import arm_versions, make_store
@@ -77,6 +78,14 @@ def test_a_draft_whose_entry_changes_is_of_another_version(tmp_path, field):
         return arm_versions(load_pool(pool))["d"]
 
     assert version("") == version(", kind: model") != version(f", {field}")
+
+
+def test_the_reference_pool_comes_with_priors_of_its_models_as_they_are():
+    """Where this fails, models were exchanged: record the pool again, and let `specsched replay priors` write them."""
+    pool = load_pool(default_manifest())
+    cells = make_store(Config(), pool, FixedClassifier()).load()
+    told = {(cell.draft_model, cell.prompt_class, cell.sampled) for cell in cells}
+    assert told == {(d.id, c, sampled) for d in pool.drafts for c in PROMPT_CLASSES for sampled in (False, True)}
 
 
 def test_priors_that_cannot_be_read_are_one_line(tmp_path):

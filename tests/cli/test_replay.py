@@ -7,13 +7,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from specsched.bench.evaluation.contenders import Contender
 from specsched.bench.evaluation.drive import Drive
 from specsched.bench.evaluation.oracles import ScriptedPolicy, play
 from specsched.bench.evaluation.static import PLAIN, StaticTimes, static_arms
 from specsched.bench.replay.headroom import headroom
+from specsched.bench.replay.priors import prior_cells
 from specsched.bench.replay.recording import Folder
-from specsched.bench.replay.scenarios import PLOTS, Replayed, chosen_paths, grid_like, with_drafts
+from specsched.bench.replay.scenarios import PLOTS, Replayed, chosen_paths, grid_like, with_drafts, without_looping
+from specsched.classify.fake import FixedClassifier
 from specsched.cli.main import app
+from specsched.cli.replay import Costs, Half, Told
+from specsched.cli.replay import recorded as scenarios
+from specsched.cli.stores import make_store
+from specsched.config.tree import Config
 from specsched.engine.load import load_engine
 from specsched.engine.settings import EngineSettings
 from specsched.errors import SetupError
@@ -159,7 +166,7 @@ def test_every_scenario_plays_every_token(recorded, name):
 
 def test_halves_share_no_prompt(recorded):
     recording = Folder(recorded).load()
-    tune, report = (chosen_paths(recording, which, loops=True).paths for which in ("tune", "report"))
+    tune, report = (chosen_paths(recording, which).paths for which in ("tune", "report"))
     assert {path.prompt for path in tune} == {0, 2}
     assert {path.prompt for path in report} == {1, 3}
 
@@ -168,8 +175,8 @@ def test_loops_can_be_left_out(recorded):
     recording = Folder(recorded).load()
     looping = replace(recording, paths=[replace(path, repeated=0.5) for path in recording.paths])
     with pytest.raises(SetupError, match="no recorded path"):
-        chosen_paths(looping, "all", loops=False)
-    assert len(chosen_paths(looping, "all", loops=True).paths) == len(looping.paths)
+        without_looping(looping)
+    assert len(without_looping(recording).paths) == len(recording.paths)
 
 
 def test_the_command_scores_policies(recorded, tmp_path):
@@ -181,6 +188,59 @@ def test_the_command_scores_policies(recorded, tmp_path):
     tree = json.loads(file.read_text(encoding="utf-8"))
     assert {check["name"] for check in tree["checks"]} >= {"percent_of_oracle", "headroom_class_over_global"}
     assert {row["policy"] for row in tree["tables"]["scores"]} == {"adaptive", "ema:draft"}
+
+
+def test_priors_are_what_rounds_of_full_depth_show(recorded):
+    recording = Folder(recorded).load()
+    greedy = replace(recording, paths=[path for path in recording.paths if path.prompt == 0 and not path.sampled])
+    cells = {(cell.draft_model, cell.position): cell for cell in prior_cells(greedy, {"draft": "v1"})}
+    (path,) = greedy.paths
+    for draft, name in enumerate(recording.head.drafts):
+        stands, reached = np.zeros(4), np.zeros(4)
+        for place in range(path.hazards.shape[1]):
+            for j in range(min(4, path.hazards.shape[1] - place)):
+                reached[j] += 1
+                if j >= path.offered[draft, place] or not path.hazards[draft, place, j]:
+                    break
+                stands[j] += 1
+        for j in np.flatnonzero(reached).tolist():
+            cell = cells.pop((name, j + 1))
+            assert cell.accepted == pytest.approx(stands[j] / reached[j])
+            assert (cell.accepted + cell.rejected, cell.sampled, cell.coupled) == (pytest.approx(1), False, True)
+            assert cell.draft_version == ("v1" if name == "draft" else "")
+    assert not cells
+
+
+def test_a_replay_may_begin_with_what_the_other_half_shows(recorded):
+    def told(half, priors):
+        ready, _ = scenarios(Folder(recorded).load(), half, priors, Costs.MEASURED, 30)
+        return ready["stationary"].world(0).priors
+
+    assert told(Half.REPORT, Told.NONE) == told(Half.ALL, Told.OTHER) == ()
+    of_tune, of_report = told(Half.REPORT, Told.OTHER), told(Half.TUNE, Told.OTHER)
+    assert of_tune != of_report
+    assert {cell.prompt_class for cell in of_tune} == {"chat", "code"}
+    world = Replayed(PLOTS["stationary"], Folder(recorded).load(), Folder(recorded).load().costs, 30).world(0)
+    ours = Contender("adaptive").run(world)
+    assert Contender("adaptive").run(replace(world, priors=of_tune)).seconds != ours.seconds
+    assert Contender("plain").run(replace(world, priors=of_tune)).seconds > 0  # learns nothing, is told nothing
+
+
+def test_priors_of_a_recording_are_the_pools_own_until_its_weights_change(recorded, pool, tmp_path):
+    manifest = tmp_path / "pool.yaml"
+    absolute = pool.read_text().replace("path: ", f"path: {pool.parent}/")
+    manifest.write_text(f"{absolute}\npriors: priors.json\n")
+    command = ["replay", "priors", str(recorded), "--out", str(tmp_path / "priors.json"), "--pool", str(manifest)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    cells = make_store(Config(), load_pool(manifest), FixedClassifier()).load()
+    assert {cell.draft_model for cell in cells} == {"draft", "ngram", "copying", "stopping"}
+    manifest.write_text(manifest.read_text().replace("stop_below_share: 0.2", "stop_below_share: 0.1"))
+    left = make_store(Config(), load_pool(manifest), FixedClassifier()).load()
+    assert {cell.draft_model for cell in left} == {"draft", "ngram", "copying"}
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 2
+    assert "other weights were recorded" in refused.output
 
 
 def test_the_command_says_what_there_is_to_adapt_to(recorded, tmp_path):

@@ -8,6 +8,7 @@ from specsched.bench.evaluation.world import World
 from specsched.classify.base import PROMPT_CLASSES
 from specsched.errors import SetupError
 from specsched.policy.kinds import KINDS, Choices
+from specsched.policy.memory import Learner
 from specsched.policy.settings import PolicySettings
 from specsched.records import NO_DRAFT
 
@@ -31,11 +32,14 @@ class Contender:
         return ":".join(parts + ([str(self.gamma)] if self.gamma else []))
 
     def run(self, world: World, settings: PolicySettings | None = None) -> Run:
-        """Begin knowing nothing, and go through a world. Draws are seeded by the world's seed."""
+        """Begin with what the world tells, and go through it. Draws are seeded by the world's seed."""
         chosen = settings or PolicySettings(max_gamma=world.max_gamma)
         choices = Choices(chosen, self.draft_model, self.gamma, {8: 4, 32: 2}, world.seed)
         kind = KINDS[self.kind]
-        return Drive(world, kind.policy(choices, PROMPT_CLASSES), kind.controller(choices, world.profiled)).run()
+        policy = kind.policy(choices, PROMPT_CLASSES)
+        if isinstance(policy, Learner):
+            policy.restore(world.priors)
+        return Drive(world, policy, kind.controller(choices, world.profiled)).run()
 
 
 @dataclass(frozen=True, slots=True)

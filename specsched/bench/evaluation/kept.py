@@ -83,7 +83,7 @@ def _write(file: Path, trials: Sequence[Trial]) -> None:
 
 
 def _digest(world: World, contenders: Sequence[str]) -> str:
-    known = (_code(), contenders, world.drafts, world.max_tokens, world.costs, world.profiled, world.seed)
+    known = (_code(), contenders, world.drafts, world.max_tokens, world.costs, world.profiled, world.seed, world.priors)
     said = hashlib.sha256(repr(known).encode())
     for request in world.requests:
         path = request.path

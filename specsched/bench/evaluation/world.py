@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from specsched.policy.memory import Cell
 from specsched.records import ClassProbabilities, CostGrid
 
 Array = NDArray[np.float64]
@@ -95,6 +96,8 @@ class World:
     drift: int | None
     """First request after the drift, if there is one."""
     seed: int
+    priors: tuple[Cell, ...] = ()
+    """What policies that can be told of drafts know before the first request."""
 
     @property
     def max_gamma(self) -> int:

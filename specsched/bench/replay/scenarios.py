@@ -1,6 +1,6 @@
 """Recorded paths as worlds: what comes when, and with what load."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -11,6 +11,7 @@ from specsched.bench.replay.recording import RecordedPath, Recording
 from specsched.bench.simulation.costs import MACHINES, profiled
 from specsched.errors import SetupError
 from specsched.policy.cost import CostModel
+from specsched.policy.memory import Cell
 from specsched.records import CostGrid
 
 LOOPING_SHARE = 1 / 3
@@ -57,6 +58,8 @@ class Replayed:
     recording: Recording
     costs: CostGrid
     requests: int
+    priors: tuple[Cell, ...] = ()
+    """As in `World`."""
 
     @property
     def name(self) -> str:
@@ -72,7 +75,8 @@ class Replayed:
             drawn = [replace(drawn[i], stage=0) for i in random.permutation(len(drawn))]
             drift = None
         head = self.recording.head
-        return World(drawn, head.drafts, head.max_tokens, self.costs, profiled(self.costs, random), drift, seed)
+        told = profiled(self.costs, random)
+        return World(drawn, head.drafts, head.max_tokens, self.costs, told, drift, seed, self.priors)
 
     def _request(self, index: int, random: np.random.Generator) -> WorldRequest:
         plot = self.plot
@@ -100,19 +104,29 @@ class Replayed:
         return found
 
 
-def chosen_paths(recording: Recording, half: str, *, loops: bool) -> Recording:
-    """Keep every second prompt: "tune" the even ones, "report" the odd ones, "all" every one; loops if wanted.
+def chosen_paths(recording: Recording, half: str) -> Recording:
+    """Keep every second prompt: "tune" the even ones, "report" the odd ones, "all" every one.
 
     Raises:
         SetupError: nothing is left.
     """
     parities = {"tune": (0,), "report": (1,), "all": (0, 1)}[half]
-    paths = [
-        path for path in recording.paths if path.prompt % 2 in parities and (loops or path.repeated < LOOPING_SHARE)
-    ]
-    if not paths:
-        raise SetupError("no recorded path is left to play")
-    return replace(recording, paths=paths)
+    return _kept(recording, lambda path: path.prompt % 2 in parities)
+
+
+def without_looping(recording: Recording) -> Recording:
+    """Leave out completions that loop.
+
+    Raises:
+        SetupError: nothing is left.
+    """
+    return _kept(recording, lambda path: path.repeated < LOOPING_SHARE)
+
+
+def _kept(recording: Recording, wanted: Callable[[RecordedPath], bool]) -> Recording:
+    if paths := [path for path in recording.paths if wanted(path)]:
+        return replace(recording, paths=paths)
+    raise SetupError("no recorded path is left to play")
 
 
 def with_drafts(recording: Recording, drafts: Sequence[str]) -> Recording:

@@ -31,7 +31,6 @@ def measure_replay(
         SetupError: a model that cannot be used.
     """
     from specsched.bench.replay.recording import Folder
-    from specsched.bench.replay.scenarios import chosen_paths
     from specsched.cli.data import own_prompts
     from specsched.cli.headroom import measure_headroom
     from specsched.cli.recording import RecordJob, record_pool
@@ -41,8 +40,8 @@ def measure_replay(
     with TemporaryDirectory() as folder:
         record_pool(pool, job, Folder(Path(folder)), lambda what, done, total: say(f"{what}: {done} of {total}"))
         paths = Folder(Path(folder)).load()
-    reported = chosen_paths(paths, replay.Half.REPORT, loops=True)
-    played = evaluation.report(*replay.recorded(reported, replay.Costs.MEASURED, evaluation.requests), say)
-    there_is = measure_headroom(paths, loops=True)
+    ready = replay.recorded(paths, replay.Half.REPORT, replay.Told.OTHER, replay.Costs.MEASURED, evaluation.requests)
+    played = evaluation.report(*ready, say)
+    there_is = measure_headroom(paths)
     checks = {check.name: check for check in (*played.checks, *there_is.checks)}  # of one name the exact one stays
     return replace(played, tables={**played.tables, **there_is.tables}, checks=list(checks.values()))

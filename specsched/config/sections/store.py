@@ -13,8 +13,9 @@ class Store(Section):
     path: str | None = Field(default=None, description="SQLite file; unset: what is learnt ends with the service.")
     priors_file: str | None = Field(
         default=None,
-        description="What a cold start believes of drafts that `path` knows nothing of: a file of `models evaluate "
-        "--priors` or `policy export`. It counts for little beside traffic.",
+        description="What a cold start believes of drafts that `path` knows nothing of: a file of `models "
+        "evaluate --priors`, `replay priors` or `policy export`, instead of the pool's own. It counts for little "
+        "beside traffic.",
     )
     redis_url: str | None = Field(
         default=None,
