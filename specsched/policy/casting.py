@@ -21,15 +21,21 @@ class Casting:
     """One look at the drafts of the rows that are there."""
 
     def __init__(
-        self, members: Sequence[Member], rows: Sequence[RowView], costs: TrackedCosts, settings: PolicySettings
+        self,
+        members: Sequence[Member],
+        rows: Sequence[RowView],
+        costs: TrackedCosts,
+        settings: PolicySettings,
+        left: float,
     ) -> None:
+        """Look at rows with their members; `left` is how many tokens they are expected to bring yet, together."""
         self._members = members
         self._rows = rows
         self._costs = costs
         self._settings = settings
         self._context = sum(row.context_tokens for row in rows) / len(rows)
         self._lanes = [member.lane(row) for member, row in zip(members, rows, strict=True)]
-        self._left = sum(row.remaining_tokens for row in rows)
+        self._left = left
 
     def improve(self, due: Sequence[int]) -> None:
         """Make the change that saves most, if any saves enough: of one row that is due, or of all to one draft."""

@@ -7,6 +7,7 @@ from specsched.policy.base import Arm, RoundController, RowView
 from specsched.policy.batch import Batch, Lane
 from specsched.policy.casting import Casting
 from specsched.policy.cost import CostModel, Group, TrackedCosts
+from specsched.policy.endings import Endings
 from specsched.policy.guards import Guards, Shares, by_tenant
 from specsched.policy.member import Member
 from specsched.policy.rivals import Rivals
@@ -74,6 +75,7 @@ class AdaptiveController:
         self._guards = Guards(settings)
         self._watchdog = Watchdog(settings)
         self._rivals = Rivals(settings)
+        self._endings = Endings()
         self._members: dict[str, Member] = {}
         self._bound = 0
         self._vetoes = 0
@@ -101,6 +103,11 @@ class AdaptiveController:
         """What rounds cost, as far as the clock has told."""
         return self._costs
 
+    @property
+    def endings(self) -> Endings:
+        """When completions end."""
+        return self._endings
+
     def reprice(self, costs: CostGrid) -> None:
         """Go on with costs that were measured anew: what was tracked of the old ones is past."""
         self._costs = TrackedCosts(CostModel(costs), self._costs.shortfalls)
@@ -110,7 +117,7 @@ class AdaptiveController:
         """Take over the guards' credit and what is known of costs: other settings are no reason to spend anew."""
         if isinstance(before, AdaptiveController):
             self._guards.inherit(before.credits)
-            self._costs, self._vetoes = before.costs, before.vetoes
+            self._costs, self._vetoes, self._endings = before.costs, before.vetoes, before.endings
 
     def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:  # noqa: ARG002 - beliefs are of its regime
         """Take a row with its plan."""
@@ -135,7 +142,7 @@ class AdaptiveController:
 
     def observe(self, request_id: str, round_record: RoundRecord) -> None:
         """Learn from the row's round; with the last row's, from the batch's."""
-        self._members[request_id].hazards.observe(round_record)
+        self._members[request_id].observe(round_record)
         self._costs.shortfalls.observe(round_record)
         assert self._round is not None, "a round is observed before it was chosen"
         self._round.records[request_id] = round_record
@@ -156,8 +163,10 @@ class AdaptiveController:
         self._guards.settle(self._rows, {}, seconds / self._costs.plain(sum(self._rows.values()), context_tokens))
 
     def end(self, request_id: str) -> None:
-        """Forget a row."""
-        self._members.pop(request_id, None)
+        """Forget a row, but for how long it was."""
+        member = self._members.pop(request_id, None)
+        if member is not None and member.made:
+            self._endings.observe(member.made, cut=member.remaining <= 0)
 
     # ------------------------------------------------------------------------------------------- choosing
 
@@ -196,10 +205,12 @@ class AdaptiveController:
     def _cast(self, rows: Sequence[RowView], members: Sequence[Member]) -> None:
         """Every few rounds, look at a row's draft again; where a row joins others, at once."""
         due = [place for place, member in enumerate(members) if self._is_due(member, alone=len(rows) == 1)]
-        for member in members:
+        for member, row in zip(members, rows, strict=True):
             member.rounds += 1
+            member.remaining = row.remaining_tokens
         if due:
-            Casting(members, rows, self._costs, self._settings).improve(due)
+            left = sum(self._endings.expected(row.remaining_tokens) for row in rows)
+            Casting(members, rows, self._costs, self._settings, left).improve(due)
 
     def _is_due(self, member: Member, *, alone: bool) -> bool:
         """A lone row's first draft is its plan's: it may be there to be tried."""

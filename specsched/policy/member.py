@@ -6,7 +6,7 @@ from specsched.policy.base import RowView
 from specsched.policy.batch import Lane
 from specsched.policy.offset import RequestHazards
 from specsched.policy.settings import PolicySettings
-from specsched.records import NO_DRAFT, Plan
+from specsched.records import NO_DRAFT, Plan, RoundRecord
 
 
 @dataclass(slots=True)
@@ -19,6 +19,10 @@ class Member:
     follows: bool
     """Whether the controller may choose for it: its caller did not, and there is something to choose."""
     rounds: int = 0
+    made: int = 0
+    """Tokens that it was seen to commit."""
+    remaining: int = 0
+    """Tokens that its caller allows it yet."""
     started: set[str] = field(default_factory=set)
     """Drafts whose first round, the one that takes in the prompt, is over."""
 
@@ -27,6 +31,12 @@ class Member:
         """Begin with what the plan believes."""
         hazards = RequestHazards(plan.candidates, settings)
         return cls(plan, hazards, _first_draft(plan), not plan.pinned and bool(plan.candidates))
+
+    def observe(self, record: RoundRecord) -> None:
+        """Learn from one of its rounds."""
+        self.hazards.observe(record)
+        self.made += record.num_accepted + 1
+        self.remaining -= record.num_accepted + 1
 
     def turn(self, settings: PolicySettings) -> bool:
         """Whether its draft is looked at again: every few rounds, and sooner at first, where a round tells most."""

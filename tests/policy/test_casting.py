@@ -24,7 +24,7 @@ def cast(*plans, step=0.2, left=200):
     rows = [RowView(name, 100, left) for name, _ in zip(NAMES, members, strict=False)]
     costs = TrackedCosts(CostModel(grid(step=step, drafts=("good", "bad", "other"))))
     for place in range(len(members)):
-        Casting(members, rows, costs, SETTINGS).improve([place])
+        Casting(members, rows, costs, SETTINGS, left * len(rows)).improve([place])
     return [member.draft for member in members]
 
 

@@ -1,5 +1,7 @@
 """Inside a worker: γ follows the request, the batch and the clock, within the plan."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,6 +88,23 @@ def test_a_request_changes_to_the_draft_that_suits_it():
     arms = [play(adaptive, [view(remaining=400)], truth, random)[0] for _ in range(200)]
     assert arms[0].draft_model == "bad"
     assert arms[-1].draft_model == "good"
+
+
+@pytest.mark.parametrize(("tokens", "changes"), [(10, False), (400, True)])
+def test_no_draft_takes_a_text_in_for_what_completions_seldom_bring(tokens, changes):
+    """A caller allows 400 tokens in any case."""
+    costs = grid()
+    dear = tuple(replace(draft, prefill_seconds_per_token=0.1) for draft in costs.drafts)
+    adaptive = AdaptiveController(PolicySettings(guard_start_tokens=1e6), replace(costs, drafts=dear), seed=0)
+    random, plain = np.random.default_rng(0), plan(0.0, draft=NO_DRAFT, gamma=0)
+    for number in range(100):
+        adaptive.begin(str(number), plain, sampled=False)
+        for left in range(400, 400 - tokens, -1):
+            play(adaptive, [view(str(number), remaining=left)], {}, random)
+        adaptive.end(str(number))
+    adaptive.begin("a", plan(0.6, draft="bad", others=(("good", 0.8),)), sampled=False)
+    arms = [play(adaptive, [view("a", remaining=400)], {"bad": 0.5, "good": 0.9}, random)[0] for _ in range(9)]
+    assert any(arm.draft_model == "good" for arm in arms) == changes
 
 
 def test_no_gamma_beyond_what_the_row_can_still_take():
