@@ -238,7 +238,7 @@ class Engine:
         if record.planned_gamma:
             self._proposers[record.draft_model].commit(row, len(row.tokens) + verdict.num_accepted)
             self._drafts.won(record.draft_model, verdict.num_accepted)
-        row.commit(ending.tokens)
+        row.commit(ending.tokens, verdict.chances[: len(ending.tokens)])
         row.kv.length = len(row.tokens) - 1
         self._controller.observe(row.job.request_id, ending.record)
         return ending

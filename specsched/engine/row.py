@@ -1,5 +1,6 @@
 """One running request, as the engine sees it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
@@ -36,6 +37,8 @@ class Row:
     """Tokens of the prompt that were known already."""
     learnt: bool = False
     """Whether others may begin with what this row has read."""
+    chances: list[float] = field(default_factory=list)
+    """The target's law of each token that was drawn from it here, by rejection sampling alone."""
 
     gumbel: Gumbel = field(init=False)
     """Its noise. Target and draft ask of the same positions, and the next round of those that were rejected."""
@@ -62,6 +65,11 @@ class Row:
         return self.job.sampling.greedy and not self.history.edits
 
     @property
+    def retraceable(self) -> int:
+        """Tokens at its end that hindsight may go over: where the target has no law it has a choice, and all are."""
+        return self.position if self.job.sampling.coupled else len(self.chances)
+
+    @property
     def view(self) -> RowView:
         """What the round controller may know."""
         return RowView(self.job.request_id, len(self.tokens), self.remaining, self.job.tenant)
@@ -74,8 +82,9 @@ class Row:
         """Describe `count` consecutive positions, the last one after all of `drafted`."""
         return Span(self.job.sampling, self.history, count, tuple(drafted))
 
-    def commit(self, tokens: list[int]) -> None:
-        """Append tokens that stand."""
+    def commit(self, tokens: list[int], chances: Sequence[float] = ()) -> None:
+        """Append tokens that stand, and the target's law of them where it has one."""
         self.tokens += tokens
+        self.chances += chances
         self.position += len(tokens)
         self.history.commit(tokens)

@@ -7,7 +7,7 @@ Positions are packed: row i has γ_i + 1 of them, and all rows lie one after the
 """
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate, islice
+from itertools import accumulate, islice, pairwise
 from typing import NamedTuple
 
 import torch
@@ -33,6 +33,8 @@ class Verdict(NamedTuple):
     """β_j = Σ_x min(p, q), positions 1 … num_accepted + 1, where p and q are laws (rejection sampling)."""
     sound: bool = True
     """Whether the target's logits are numbers; all else means nothing where they are not."""
+    chances: tuple[float, ...] = ()
+    """p of each token, where p is a law: what hindsight has to know of it."""
 
 
 def verify(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[Verdict]:
@@ -93,20 +95,28 @@ def _reject(logits: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> lis
     """Speculative sampling (Leviathan et al. 2023, arXiv 2211.17192, Algorithm 1)."""
     p = _target_laws(logits, rows, drafts)  # [Σγ_i + B, V]: at the drafted positions, then the bonus ones
     q = _draft_laws(p, drafts)  # [Σγ_i, V]
-    accepted = _accepted(p, q, rows, drafts)
-    begins = accumulate((len(draft.tokens) for draft in drafts), initial=0)
+    claims = _claims(p, q, drafts)
+    begins = [*accumulate((len(draft.tokens) for draft in drafts), initial=0)]
+    accepted = [_standing(row, claims[begin:end]) for row, (begin, end) in zip(rows, pairwise(begins), strict=True)]
     cases = [*zip(begins, accepted, drafts, strict=False)]
-    last = p[[begin + n if n < len(draft.tokens) else len(q) + i for i, (begin, n, draft) in enumerate(cases)]]
+    ends = [begin + n if n < len(draft.tokens) else len(q) + i for i, (begin, n, draft) in enumerate(cases)]
+    last = p[ends]
     rejected = [i for i, (_, n, draft) in enumerate(cases) if n < len(draft.tokens)]
     if rejected:
-        last[rejected] = residual(last[rejected], q[[cases[i][0] + accepted[i] for i in rejected]])
+        last[rejected] = residual(last[rejected], q[[ends[i] for i in rejected]])
     units = [
         uniform(row.job.noise_seed, row.position + n, Purpose.TARGET) for row, n in zip(rows, accepted, strict=True)
     ]
+    drawn = draw(last, units)
     overlaps = torch.minimum(p[: len(q)], q).sum(-1).tolist()
     return [
-        Verdict([*draft.tokens[:n], token], n, tuple(overlaps[begin : begin + min(n + 1, len(draft.tokens))]))
-        for token, (begin, n, draft) in zip(draw(last, units), cases, strict=True)
+        Verdict(
+            [*draft.tokens[:n], token],
+            n,
+            overlaps=tuple(overlaps[begin : begin + min(n + 1, len(draft.tokens))]),
+            chances=(*[p_x for p_x, _ in claims[begin : begin + n]], chance),
+        )
+        for token, chance, (begin, n, draft) in zip(drawn, p[ends, drawn].tolist(), cases, strict=True)
     ]
 
 
@@ -133,23 +143,23 @@ def _one_hot(p: Tensor, tokens: Sequence[int]) -> Tensor:
     return law
 
 
-def _accepted(p: Tensor, q: Tensor, rows: Sequence[Row], drafts: Sequence[Draft]) -> list[int]:
-    """Count each row's accepted tokens: x stands with probability min(1, p(x)/q(x)), up to the first that does not."""
+def _claims(p: Tensor, q: Tensor, drafts: Sequence[Draft]) -> list[tuple[float, float]]:
+    """Return (p(x), q(x)) of every drafted token x, [Σγ_i]."""
     tokens = [token for draft in drafts for token in draft.tokens]
     if not tokens:
-        return [0] * len(rows)
+        return []
     index = torch.tensor(tokens, device=p.device)[:, None]
-    chances = zip(p[: len(q)].gather(1, index)[:, 0].tolist(), q.gather(1, index)[:, 0].tolist(), strict=True)
-    return [_standing(row, [*islice(chances, len(draft.tokens))]) for row, draft in zip(rows, drafts, strict=True)]
+    return [*zip(*(law.gather(1, index)[:, 0].tolist() for law in (p[: len(q)], q)), strict=True)]
 
 
-def _standing(row: Row, chances: Sequence[tuple[float, float]]) -> int:
+def _standing(row: Row, claims: Sequence[tuple[float, float]]) -> int:
+    """Count accepted tokens: x stands with probability min(1, p(x)/q(x)), up to the first that does not."""
     seed, position = row.job.noise_seed, row.position
-    for j, (p_x, q_x) in enumerate(chances):
+    for j, (p_x, q_x) in enumerate(claims):
         stands = uniform(seed, position + j, Purpose.ACCEPT) * q_x < p_x
         if not stands:
             return j
-    return len(chances)
+    return len(claims)
 
 
 def residual(p: Tensor, q: Tensor) -> Tensor:

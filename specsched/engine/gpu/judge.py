@@ -51,18 +51,19 @@ def judge(logits: Tensor, rows: Sequence[Row], guesses: Guesses) -> list[Judgeme
     counts = guesses.counts
     tokens = torch.zeros_like(logits[..., 0], dtype=torch.long)  # [B, W]
     accepted = torch.zeros_like(counts)
-    overlaps = torch.zeros_like(logits[..., 0])
+    overlaps, chances = torch.zeros_like(logits[..., 0]), torch.zeros_like(logits[..., 0])
     for cast in casts(rows, logits.device):
         shaped = _shaped(cast, logits, guesses.tokens)
         if cast.coupled:
             chosen, run = _agree(cast, shaped, guesses.tokens, counts)
         else:
-            chosen, run, beta = _reject(cast, shaped, guesses, counts)
+            chosen, run, beta, chance = _reject(cast, shaped, guesses, counts)
             cast.put(overlaps, beta)
+            cast.put(chances, chance)
         cast.put(tokens, chosen)
         cast.put(accepted, run)
     sound = _sound(logits, counts)
-    columns = (accepted[:, None], sound[:, None], counts[:, None], tokens, overlaps, guesses.tokens)
+    columns = (accepted[:, None], sound[:, None], counts[:, None], tokens, overlaps, chances, guesses.tokens)
     packed = to_host(torch.cat([column.double() for column in columns], 1))  # token ids are exact in float64
     return [_unpacked(*each) for each in zip(packed.tolist(), rows, strict=True)]
 
@@ -83,8 +84,8 @@ def _agree(cast: Cast, shaped: Tensor, drafted: Tensor, counts: Tensor) -> tuple
     return chosen, _run(chosen[:, :-1] == cast.of(drafted), cast.of(counts))
 
 
-def _reject(cast: Cast, shaped: Tensor, guesses: Guesses, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Speculative sampling (Leviathan et al. 2023, arXiv 2211.17192, Algorithm 1); also returns Σ min(p, q)."""
+def _reject(cast: Cast, shaped: Tensor, guesses: Guesses, counts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Speculative sampling (Leviathan et al. 2023, arXiv 2211.17192, Algorithm 1); also Σ min(p, q), and p(tokens)."""
     drafted = cast.of(guesses.tokens)  # [b, W - 1]
     p = shaped.softmax(-1, dtype=torch.float32)  # [b, W, V]
     q = _draft_laws(p, drafted, cast.of(counts), [guesses.laws[i] for i in cast.members])  # 0 at bonus positions
@@ -94,7 +95,7 @@ def _reject(cast: Cast, shaped: Tensor, guesses: Guesses, counts: Tensor) -> tup
     at = accepted[:, None, None].expand(-1, 1, p.shape[-1])
     last = race(residual(p.gather(1, at), q.gather(1, at))[:, 0], cast.keys.ahead(accepted), Purpose.TARGET)
     tokens = torch.nn.functional.pad(drafted, (0, 1)).scatter(1, accepted[:, None], last[:, None])
-    return tokens, accepted, torch.minimum(p, q).sum(-1)
+    return tokens, accepted, torch.minimum(p, q).sum(-1), p.gather(2, tokens[..., None])[..., 0]
 
 
 def _draft_laws(p: Tensor, drafted: Tensor, counts: Tensor, laws: Sequence[Tensor | None]) -> Tensor:
@@ -124,8 +125,10 @@ def _sound(logits: Tensor, counts: Tensor) -> Tensor:
 
 def _unpacked(line: Sequence[float], row: Row) -> Judgement:
     accepted, sound, own, *rest = line
-    n, count, width = int(accepted), int(own), (len(rest) + 1) // 3
+    n, count, width = int(accepted), int(own), (len(rest) + 1) // 4
     tokens = [int(token) for token in rest[: n + 1]]
-    overlaps = () if row.job.sampling.coupled else tuple(rest[width : width + min(n + 1, count)])
-    drafted = [int(token) for token in rest[2 * width : 2 * width + count]]
-    return Judgement(Verdict(tokens, n, overlaps, bool(sound)), drafted)
+    drafted = [int(token) for token in rest[3 * width : 3 * width + count]]
+    if row.job.sampling.coupled:
+        return Judgement(Verdict(tokens, n, sound=bool(sound)), drafted)
+    overlaps, chances = rest[width : width + min(n + 1, count)], rest[2 * width : 2 * width + n + 1]
+    return Judgement(Verdict(tokens, n, tuple(overlaps), bool(sound), tuple(chances)), drafted)
