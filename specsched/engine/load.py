@@ -186,7 +186,12 @@ def _load_draft(spec: ModelSpec, pool: Pool, settings: EngineSettings, vocab_siz
     make_kv, style = _choose(settings, device)
     network = _on(load_network(spec), device)
     model = LanguageModel(
-        network, spec.id, max_rows=settings.max_rows, vocab_size=vocab_size, make_kv=_sized(make_kv, settings, network)
+        network,
+        spec.id,
+        max_rows=settings.max_rows,
+        vocab_size=vocab_size,
+        weights=f"{weights.sha256} {spec.dtype} {spec.quantization}",
+        make_kv=_sized(make_kv, settings, network),
     )
     proposer = style.proposer(spec.id, model, spec.stop_below_share)
     if not spec.copy_match_tokens:

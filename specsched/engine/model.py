@@ -29,6 +29,7 @@ class LanguageModel:
         *,
         max_rows: int,
         vocab_size: int | None = None,
+        weights: str = "",
         make_kv: Callable[[int, int], RaggedKV] = RectangularKV,
         ways: Sequence[Way] = WAYS,
     ) -> None:
@@ -40,6 +41,7 @@ class LanguageModel:
             model_id: For error messages.
             max_rows: Rows that may be open at once.
             vocab_size: Width of the logits; the network's own is cut or filled with -inf to it.
+            weights: Names what it computes with: of models of one name only one need read a text. Its id by default.
             make_kv: Makes its storage from the numbers of layers and of rows.
             ways: To compute a forward, the best first.
 
@@ -50,6 +52,7 @@ class LanguageModel:
         config = network.config.get_text_config()
         self._parameters = int(network.num_parameters()) + packed_parameters(network)
         self.id = model_id
+        self.weights = weights or model_id
         self.kind: str = config.model_type
         self.vocab_size = vocab_size or config.vocab_size
         self.max_context_tokens: int = config.max_position_embeddings

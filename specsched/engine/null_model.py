@@ -21,7 +21,7 @@ class NullModel(LanguageModel):
             max_width: New tokens of a row that logits may be asked of.
             max_context_tokens: That it claims to take.
         """
-        self.id = self.kind = "null"
+        self.id = self.kind = self.weights = "null"
         self.vocab_size = len(logits)
         self.max_context_tokens = max_context_tokens
         self.device, self.dtype = logits.device, logits.dtype

@@ -61,7 +61,6 @@ class Player:
         """Looking up takes its time whether it finds something or not: its step cost says what."""
         self._vocabulary = vocabulary
         self._followed: dict[Row, _Followed] = {}
-        self._stop_below = spec.stop_below_share
         self._proposer = self._load(spec)
 
     @torch.inference_mode()
@@ -86,13 +85,15 @@ class Player:
             return NgramProposer(spec.id)
         model = EngineModel(load_network(spec), spec.id, max_rows=_TOGETHER, vocab_size=self._vocabulary)
         copies = [NgramProposer(spec.id, spec.copy_match_tokens)] if spec.copy_match_tokens else []
-        return CompositeProposer(spec.id, [*copies, DraftModelProposer(spec.id, model, self._begin)])
+        return CompositeProposer(
+            spec.id, [*copies, DraftModelProposer(spec.id, model, spec.stop_below_share, self._begin)]
+        )
 
-    def _begin(self, rows: Sequence[Row], gammas: Sequence[int]) -> Drawing:
+    def _begin(self, rows: Sequence[Row], gammas: Sequence[int], stop_below: float) -> Drawing:
         followed = [self._followed[row] for row in rows]
         for path in followed:
             path.drawn = True
-        return _Given(followed, rows, gammas, self._stop_below)
+        return _Given(followed, rows, gammas, stop_below)
 
     def _round(self, rows: Sequence[Row], max_gamma: int) -> None:
         """Draft from where all rows stand, note it, take none of it, and go on to the next place."""

@@ -51,7 +51,7 @@ class AdaptivePolicy:
         regime = Regime(context.sampled, context.coupled)
         beliefs = self._table.beliefs(regime, drafts, context.class_probabilities)
         arms = Arms(beliefs, allowed, self._prices(context.costs).of(drafts, allowed, context))
-        drawn = arms.draw(self._random, self._settings.draws, self._boldness(context))
+        drawn = arms.draw(self._random, self._settings.draws, self._boldness)
         wanted, best = drawn.argmax(axis=1), int(arms.expected.argmax())
         explores = self._exploration.allows(context)
         played = int(wanted[0]) if explores else best
@@ -71,10 +71,11 @@ class AdaptivePolicy:
             scores=arms.scores(arms.draw(self._random, self._settings.samples, 1.0)) if context.explain else (),
         )
 
-    def _boldness(self, context: DecisionContext) -> float:
+    @property
+    def _boldness(self) -> float:
         """How much of its doubt a decision gives way to: less where it learns of drafts in hindsight anyway."""
-        told = not context.sampled and self._settings.hindsight_share > 0
-        return self._settings.boldness_in_hindsight if told else self._settings.boldness
+        settings = self._settings
+        return settings.boldness_in_hindsight if settings.hindsight_share > 0 else settings.boldness
 
     def _candidates(
         self, regime: Regime, beliefs: Beliefs, arms: Arms, arm: Arm, context: DecisionContext
@@ -100,6 +101,7 @@ class AdaptivePolicy:
     def look_back(self, hindsight: Hindsight) -> None:
         """Learn of a draft that a request did not play."""
         self._revision += 1
+        self._shortfalls.look_back(hindsight.outcome)
         regime = Regime(hindsight.sampled, hindsight.coupled)
         self._table.observe_counterfactual(
             regime, hindsight.class_probabilities, hindsight.outcome, hindsight.request_id

@@ -13,7 +13,7 @@ from specsched.policy.member import Member
 from specsched.policy.rivals import Rivals
 from specsched.policy.settings import PolicySettings
 from specsched.policy.watchdog import Watchdog
-from specsched.records import CostGrid, Plan, RoundRecord
+from specsched.records import CostGrid, Counterfactual, Plan, RoundRecord
 
 
 class PlannedController:
@@ -157,8 +157,16 @@ class AdaptiveController:
         covered = self._guards.covered(self._rows) * self._costs.plain(sum(self._rows.values()), context_tokens)
         return self._rivals.chosen(member.plan.candidates, member.started, context_tokens, self._costs, covered)
 
-    def looked_back(self, request_id: str, context_tokens: int, seconds: float) -> None:  # noqa: ARG002 - the port's
+    def looked_back(
+        self,
+        request_id: str,  # noqa: ARG002 - the port's
+        context_tokens: int,
+        seconds: float,
+        outcome: Counterfactual | None,
+    ) -> None:
         """Take the time from the account, and from the guards': rows may have waited for it."""
+        if outcome is not None:
+            self._costs.shortfalls.look_back(outcome)
         self._rivals.spend(seconds)
         self._guards.settle(self._rows, {}, seconds / self._costs.plain(sum(self._rows.values()), context_tokens))
 

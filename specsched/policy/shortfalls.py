@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from specsched.policy.memory import EVERY_CLASS, Cell
-from specsched.records import RoundRecord
+from specsched.records import Counterfactual, RoundRecord
 
 _KEPT = 0.999
 """What is left of a draft's evidence after a round of it."""
@@ -23,19 +23,31 @@ class _Seen:
 
     def observe(self, record: RoundRecord) -> None:
         """Take in one more round."""
-        self.failed = [_KEPT * each for each in self.failed]
-        self.missed = [_KEPT * each for each in self.missed]
+        self._age(_KEPT)
         self._reach(record.planned_gamma)
         for j in range(record.num_accepted, record.planned_gamma):
             self.failed[j] += 1
         for j in range(record.gamma, record.planned_gamma):
             self.missed[j] += 1
 
+    def look_back(self, outcome: Counterfactual) -> None:
+        """Take in all of a completion's."""
+        self._age(_KEPT**outcome.rounds)
+        self._reach(len(outcome.accepted))
+        for j, accepted in enumerate(outcome.accepted):
+            self.failed[j] += outcome.rounds - accepted
+        for j, undrafted in enumerate(outcome.undrafted):
+            self.missed[j] += undrafted
+
     def add(self, position: int, drafted: float, missed: float) -> None:
         """Take in evidence from elsewhere, signed; what is taken back may have faded meanwhile."""
         self._reach(position)
         self.missed[position - 1] = max(0.0, self.missed[position - 1] + missed)
         self.failed[position - 1] = max(self.missed[position - 1], self.failed[position - 1] + drafted + missed)
+
+    def _age(self, kept: float) -> None:
+        self.failed = [kept * each for each in self.failed]
+        self.missed = [kept * each for each in self.missed]
 
     def _reach(self, positions: int) -> None:
         more = [0.0] * (positions - len(self.failed))
@@ -69,6 +81,11 @@ class Shortfalls:
         if record.planned_gamma and not record.censored:
             self._seen.setdefault(record.draft_model, _Seen()).observe(record)
             self._known.pop(record.draft_model, None)
+
+    def look_back(self, outcome: Counterfactual) -> None:
+        """Learn from the rounds that a draft would have begun along a completion."""
+        self._seen.setdefault(outcome.draft_model, _Seen()).look_back(outcome)
+        self._known.pop(outcome.draft_model, None)
 
     def export(self, versions: Mapping[str, str]) -> Iterator[Cell]:
         """Return the evidence on drafts that fell short; `versions` maps drafts to the hashes of their weights."""

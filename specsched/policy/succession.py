@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from specsched.policy.base import Arm, Guarded, Heir, Retrospective, RoundController, RowView, Watchful
-from specsched.records import CostGrid, Plan, RoundRecord
+from specsched.records import CostGrid, Counterfactual, Plan, RoundRecord
 
 MakeController = Callable[[str], RoundController]
 """From a plan's `round_settings`; empty ones are the worker's own."""
@@ -79,11 +79,11 @@ class Succession:
         asked = reign.controller if reign else None
         return asked.rivals(request_id, context_tokens) if isinstance(asked, Retrospective) else ()
 
-    def looked_back(self, request_id: str, context_tokens: int, seconds: float) -> None:
+    def looked_back(self, request_id: str, context_tokens: int, seconds: float, outcome: Counterfactual | None) -> None:
         """Tell the row's controller."""
         told = self._of_row[request_id].controller
         if isinstance(told, Retrospective):
-            told.looked_back(request_id, context_tokens, seconds)
+            told.looked_back(request_id, context_tokens, seconds, outcome)
 
     def end(self, request_id: str) -> None:
         """Forget a row, and settings that nobody follows any more."""

@@ -54,6 +54,8 @@ class Counterfactual:
     accepted: tuple[float, ...]
     rejected: tuple[float, ...]
     """Mass per position: Σ S_j and Σ (S_{j−1} − S_j), position 1 first."""
+    undrafted: tuple[float, ...] = ()
+    """Rounds by position in which fewer tokens would have been drafted: rejected too. Empty where there are none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,6 +308,7 @@ class Counterfactual(_message.Message):
     ROUNDS_FIELD_NUMBER: _builtins.int
     ACCEPTED_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
+    UNDRAFTED_FIELD_NUMBER: _builtins.int
     draft_model: _builtins.str
     """The draft."""
     rounds: _builtins.float
@@ -320,6 +321,10 @@ class Counterfactual(_message.Message):
     def rejected(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Mass rejected by position."""
 
+    @_builtins.property
+    def undrafted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Rounds by position in which fewer tokens would have been drafted: rejected too. Empty: none."""
+
     def __init__(
         self,
         *,
@@ -327,10 +332,11 @@ class Counterfactual(_message.Message):
         rounds: _builtins.float = ...,
         accepted: _abc.Iterable[_builtins.float] | None = ...,
         rejected: _abc.Iterable[_builtins.float] | None = ...,
+        undrafted: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "draft_model", b"draft_model", "rejected", b"rejected", "rounds", b"rounds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "draft_model", b"draft_model", "rejected", b"rejected", "rounds", b"rounds", "undrafted", b"undrafted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

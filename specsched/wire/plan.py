@@ -101,13 +101,18 @@ def round_from_proto(message: common_pb2.RoundRecord) -> RoundRecord:
 def counterfactual_to_proto(record: Counterfactual) -> common_pb2.Counterfactual:
     """Convert what a draft would have brought."""
     return common_pb2.Counterfactual(
-        draft_model=record.draft_model, rounds=record.rounds, accepted=record.accepted, rejected=record.rejected
+        draft_model=record.draft_model,
+        rounds=record.rounds,
+        accepted=record.accepted,
+        rejected=record.rejected,
+        undrafted=record.undrafted,
     )
 
 
 def counterfactual_from_proto(message: common_pb2.Counterfactual) -> Counterfactual:
     """Convert it back."""
-    return Counterfactual(message.draft_model, message.rounds, tuple(message.accepted), tuple(message.rejected))
+    masses = (tuple(message.accepted), tuple(message.rejected), tuple(message.undrafted))
+    return Counterfactual(message.draft_model, message.rounds, *masses)
 
 
 def _candidate_to_proto(candidate: Candidate) -> common_pb2.Candidate:

@@ -4,7 +4,6 @@ False alarms: with fixed seeds none; over fresh seeds each case fails at 1 in 1,
 """
 
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
@@ -93,7 +92,7 @@ def proposers() -> dict[str, Proposer]:
         model.kv._max_rows = ROWS
     return {
         "composite": CompositeProposer("composite", [NgramProposer("n", 3), DraftModelProposer("m", copied)]),
-        "stopping": DraftModelProposer("stopping", stopping, partial(Drawing, stop_below=0.9)),
+        "stopping": DraftModelProposer("stopping", stopping, 0.9),
     }
 
 
@@ -173,7 +172,7 @@ class Picky(Drawing):
 def test_a_proposer_that_misstates_its_law_is_caught(fault: type[Drawing], sampler: str) -> None:
     model = engine_of(TARGET, {"d": DRAFT})._proposers["d"].model
     model.kv._max_rows = ROWS
-    drawn = sample(SAMPLERS[sampler], always("d", 3), extra={"d": DraftModelProposer("d", model, fault)})
+    drawn = sample(SAMPLERS[sampler], always("d", 3), extra={"d": DraftModelProposer("d", model, begin=fault)})
     assert p_value(LAWS[sampler], drawn) < ALPHA
 
 

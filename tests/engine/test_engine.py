@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from specsched.engine.model import LanguageModel
 from specsched.engine.profile import Profiler, stopwatch_for
 from specsched.engine.proposers.composite import CompositeProposer
 from specsched.engine.proposers.draft_model import DraftModelProposer
-from specsched.engine.proposers.drawing import Drawing
 from specsched.engine.proposers.ngram import NgramProposer
 from specsched.engine.settings import EngineSettings
 from specsched.errors import DuplicateRequest, InvalidRequest, UnsupportedModel
@@ -230,7 +228,7 @@ def test_a_profile_that_is_halted_measures_nothing_and_leaves_nothing_behind() -
 
 def test_a_draft_s_step_is_timed_also_where_it_would_stop_or_copy() -> None:
     model = Steps(perturbed(TARGET, 0.1), "m", max_rows=4)
-    stopping = DraftModelProposer("m", model, partial(Drawing, stop_below=0.999))
+    stopping = DraftModelProposer("m", model, 0.999)
     copying = CompositeProposer("m", [NgramProposer("m", 3), stopping])
     engine = engine_of(TARGET)
     proposers = {"stopping": stopping, "copying": copying}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from functools import partial
 
 import pytest
 import torch
@@ -21,7 +20,6 @@ from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.base import Proposer
 from specsched.engine.proposers.composite import CompositeProposer
 from specsched.engine.proposers.draft_model import DraftModelProposer
-from specsched.engine.proposers.drawing import Drawing
 from specsched.engine.proposers.ngram import NgramProposer
 from specsched.engine.settings import EngineSettings
 from specsched.engine.verify import Verdict, verify
@@ -95,7 +93,7 @@ def wrapped(networks: dict[str, PreTrainedModel], make_kv: Callable[[int, int], 
     models = (LanguageModel(deepcopy(networks["d"]), "m", max_rows=8, make_kv=make_kv) for _ in range(2))
     return {
         "composite": CompositeProposer("composite", [NgramProposer("n", 3), DraftModelProposer("m", next(models))]),
-        "stopping": DraftModelProposer("stopping", next(models), partial(Drawing, stop_below=0.3)),
+        "stopping": DraftModelProposer("stopping", next(models), 0.3),
     }
 
 

@@ -82,7 +82,7 @@ _count = st.integers(0, 2**31 - 1)
 _hints = st.builds(SpeculationHint, st.booleans(), st.none() | _text, st.none() | _count, st.none() | _count)
 _hazards = st.lists(st.builds(Beta, _share, _share), max_size=3).map(tuple)
 _mass = st.lists(_share, max_size=3).map(tuple)
-_outcomes = st.builds(Counterfactual, _text, _share, _mass, _mass)
+_outcomes = st.builds(Counterfactual, _text, _share, _mass, _mass, _mass)
 _plans = st.builds(
     Plan,
     draft_model=_text,

@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 
 from specsched.policy.acceptance import HazardTable, Regime
-from specsched.policy.counterfactual import Counterfactual, counterfactual
+from specsched.policy.counterfactual import Retraced
 from specsched.policy.settings import PolicySettings
-from specsched.records import ClassProbabilities, RoundRecord
+from specsched.records import ClassProbabilities, Counterfactual, RoundRecord
 
 PI = ClassProbabilities(("chat",), (1.0,))
 SAMPLED = Regime(sampled=True, coupled=False)
 VOCABULARY, DEPTH = 3, 3
+
+
+def counterfactual(draft, weights, positions):
+    return Retraced.along(weights, positions).outcome(draft)
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,12 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from specsched.policy.base import Arm, Hindsight, Observation
 from specsched.policy.baselines.hedgespec import GAMMA, Hedge, HedgeSpecController, HedgeSpecPolicy
-from specsched.policy.counterfactual import outcome_of
+from specsched.policy.counterfactual import Retraced
 from specsched.records import NO_DRAFT
 from tests.policy.rounds import begun, context, record
 
@@ -26,7 +27,8 @@ def go_on(policy, requests, *, accepted, seen, hindsight=True, sampled=False):
             judged = record(Arm(own, plan.gamma), accepted[own])
             policy.observe(Observation(name, pi, sampled=sampled, coupled=not sampled, round=judged))
         for rival in rivals(plan) if hindsight else ():
-            outcome = outcome_of(rival, [seen[rival]] * 20, plan.max_gamma)
+            stand = np.ones((20, plan.max_gamma))
+            outcome = Retraced.of(stand, np.full(20, seen[rival])).outcome(rival)
             policy.look_back(Hindsight(name, pi, sampled=sampled, coupled=not sampled, outcome=outcome))
         played.append(own)
     return played

@@ -11,7 +11,7 @@ from specsched.classify.base import PROMPT_CLASSES
 from specsched.policy.adaptive import AdaptivePolicy
 from specsched.policy.controller import AdaptiveController
 from specsched.policy.cost import CostModel, TrackedCosts
-from specsched.policy.counterfactual import counterfactual
+from specsched.policy.counterfactual import Retraced
 from specsched.policy.rivals import Rivals
 from specsched.policy.settings import PolicySettings
 from specsched.records import Beta, Candidate, CostGrid, CostPoint, DraftCost, RoundRecord
@@ -86,7 +86,7 @@ def test_a_row_s_hindsight_is_what_teacher_forcing_says():
     matches = np.random.default_rng(0).integers(0, 2, 60)
     runs = [int(np.cumprod(matches[place : place + 8]).sum()) for place in range(len(matches) - 8)]
     row.stands[DRAFTS.index("small")] = runs
-    assert row.hindsight("small") == counterfactual("small", matches[:40].tolist(), 8)
+    assert row.hindsight("small") == Retraced.along(matches[:40], 8).outcome("small")
 
 
 @pytest.mark.parametrize("machine", ["gpu", "cpu"])
@@ -94,7 +94,10 @@ def test_looking_back_takes_a_share_of_the_time_at_most(machine):
     world, settings = SCENARIOS["stationary"].world(machine, 3, 30), PolicySettings()
     controller, taken = AdaptiveController(settings, world.profiled, 0), []
     looked_back = controller.looked_back
-    controller.looked_back = lambda name, context, seconds: (taken.append(seconds), looked_back(name, context, seconds))
+    controller.looked_back = lambda name, context, seconds, outcome: (
+        taken.append(seconds),
+        looked_back(name, context, seconds, outcome),
+    )
     run = Drive(world, AdaptivePolicy(settings, PROMPT_CLASSES, 0), controller).run()
     assert taken
     assert sum(taken) <= 0.011 * run.seconds

@@ -14,6 +14,7 @@ from specsched.policy.base import Arm, Observation, RowView
 from specsched.policy.batch import Batch, Lane
 from specsched.policy.controller import AdaptiveController
 from specsched.policy.cost import CostModel, TrackedCosts
+from specsched.policy.counterfactual import Retraced
 from specsched.policy.exchange import cells_from_json, cells_to_json
 from specsched.policy.hint import choice
 from specsched.policy.memory import EVERY_CLASS, Cell
@@ -226,3 +227,15 @@ def test_a_draft_that_stops_early_is_played_long_where_that_is_best():
     assert late[1] > 0.8
     assert run.gammas[20:].mean() > 4
     assert run.goodput > 0.95 * fixed[best]
+
+
+def test_hindsight_tells_of_shortfalls_what_its_rounds_would_have():
+    """The same rounds, played or retraced; a draft that never fell short stays one."""
+    drafted_tokens, accepted = (np.array(column) for column in zip(*ROUNDS * 20, strict=True))
+    stand = (np.arange(3) < accepted[:, None]).astype(float)
+    shortfalls = Shortfalls()
+    for _ in range(40):
+        shortfalls.look_back(Retraced.of(stand, drafted_tokens).outcome("good"))
+        shortfalls.look_back(Retraced.of(stand, np.full(80, 3)).outcome("bad"))
+    assert shortfalls.of("good", 3) == pytest.approx(taught(ROUNDS).of("good", 3), abs=0.04)
+    assert not any(shortfalls.of("bad", 3))

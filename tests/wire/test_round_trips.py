@@ -140,7 +140,9 @@ chunks = st.builds(
     finish=maybe(finishes),
     matched_token_id=maybe(int32),
     cached_tokens=int32,
-    hindsight=tuples(st.builds(Counterfactual, text, number, tuples(number), tuples(number)), max_size=2),
+    hindsight=tuples(
+        st.builds(Counterfactual, text, number, tuples(number), tuples(number), tuples(number)), max_size=2
+    ),
 )
 models = st.builds(ModelInfo, text, text, int64, int64, text, text, text, text)
 points = st.builds(CostPoint, int32, int32, number)

@@ -119,11 +119,11 @@ class Drive:
         """Hold drafts against a completion that did not play them, where policy and controller ask for it."""
         policy, controller = self._policy, self._controller
         request = row.request
-        if request.sampled or not isinstance(policy, LearnsFromHindsight) or not isinstance(controller, Retrospective):
-            return  # the engine looks back at greedy completions alone
-        for draft in filter(row.looks_back, controller.rivals(row.name, row.context)):
-            seconds = self._costs.prefill(draft, row.behind(draft))
-            controller.looked_back(row.name, row.context, seconds * self._jitter())
+        if not isinstance(policy, LearnsFromHindsight) or not isinstance(controller, Retrospective):
+            return
+        for draft in controller.rivals(row.name, row.context):
+            seconds, outcome = self._costs.prefill(draft, row.behind(draft)), row.hindsight(draft)
+            controller.looked_back(row.name, row.context, seconds * self._jitter(), outcome)
             self._clock += seconds
             self._seconds[row.index] += seconds
             self._rounds.append((0, seconds, 0.0))
@@ -131,9 +131,9 @@ class Drive:
                 Hindsight(
                     row.name,
                     request.probabilities,
-                    sampled=False,
-                    coupled=True,
-                    outcome=row.hindsight(draft),
+                    sampled=request.sampled,
+                    coupled=not request.sampled,
+                    outcome=outcome,
                 )
             )
 

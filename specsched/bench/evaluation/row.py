@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from specsched.bench.evaluation.world import World, WorldRequest
 from specsched.policy.base import Arm, RowView
-from specsched.policy.counterfactual import outcome_of
+from specsched.policy.counterfactual import Retraced
 from specsched.records import NO_DRAFT, Counterfactual, RoundRecord
 
 
@@ -82,15 +84,13 @@ class Row:
             overlaps=self._overlaps(arm, min(stand + 1, gamma, left)),
         )
 
-    def looks_back(self, draft: str) -> bool:
-        """Whether an engine could say what a draft would have brought: none that copies or stops by itself can."""
-        return min(self.steps[self.drafts.index(draft)]) == self.request.path.max_gamma
-
     def hindsight(self, draft: str) -> Counterfactual:
-        """What a draft would have brought from every place of the completion."""
-        size = self.request.path.max_gamma
-        stands = self.stands[self.drafts.index(draft)][: max(0, self.done - size + 1)]
-        return outcome_of(draft, stands, size)
+        """What a draft would have brought from every place of the completion, as an engine says it."""
+        path, number = self.request.path, self.drafts.index(draft)
+        rounds = max(0, self.done - path.max_gamma + 1)
+        stand = np.arange(path.max_gamma) < np.array(self.stands[number][:rounds], dtype=np.int64)[:, None]
+        weights = path.hazards[number, :rounds] if self.request.sampled else stand.astype(np.float64)
+        return Retraced.of(weights, np.array(self.offered[number][:rounds], dtype=np.int64)).outcome(draft)
 
     def commit(self, record: RoundRecord) -> int:
         """Append a round's tokens; returns how many."""

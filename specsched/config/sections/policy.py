@@ -77,7 +77,7 @@ class Policy(Section):
         default=0.01,
         ge=0,
         le=1,
-        description="Largest share of a worker's time in which drafts take in greedy requests that they did not draft "
+        description="Largest share of a worker's time in which drafts take in requests that they did not draft "
         "for, to say what they would have brought; 0: none.",
     )
     watchdog_factor: float = Field(

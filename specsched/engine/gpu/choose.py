@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Protocol
 
 import torch
@@ -17,7 +16,6 @@ from specsched.engine.marks import marks_for
 from specsched.engine.model import LanguageModel
 from specsched.engine.proposers.base import Proposer
 from specsched.engine.proposers.draft_model import DraftModelProposer
-from specsched.engine.proposers.drawing import Drawing
 from specsched.engine.rounds import HostRounds, Rounds
 from specsched.engine.synthetic import Told
 from specsched.engine.verify import verify
@@ -51,7 +49,7 @@ class HostStyle:
 
     def proposer(self, draft_id: str, model: LanguageModel, stop_below: float = 0.0) -> Proposer:
         """Let a model draft."""
-        return DraftModelProposer(draft_id, model, partial(Drawing, stop_below=stop_below))
+        return DraftModelProposer(draft_id, model, stop_below)
 
     def rounds(self, target: LanguageModel, proposers: Mapping[str, Proposer], told: Told) -> Rounds:
         """Let a target judge."""

@@ -31,9 +31,8 @@ class DeviceDraftProposer(DraftModelProposer):
 
     def __init__(self, draft_id: str, forward: StaticForward, stop_below: float = 0.0) -> None:
         """Take the draft's forward, and how unsure it may become (`Drawing`)."""
-        super().__init__(draft_id, forward.model)
+        super().__init__(draft_id, forward.model, stop_below)
         self._forward = forward
-        self._stop_below = stop_below
 
     def at_length(self) -> Proposer:
         """Return one that never stops by itself (`MayEndEarly`)."""

@@ -6,7 +6,9 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from specsched.engine.proposers.past import Past
 from specsched.engine.row import Row
+from specsched.policy.counterfactual import Retraced
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,12 @@ class MayEndEarly(Protocol):
 
 @runtime_checkable
 class LooksBack(Protocol):
-    """A proposer that can say what it would have brought to a greedy completion that it did not draft."""
+    """A proposer that can say what it would have brought to a completion that it did not draft."""
 
-    def stands(self, row: Row, depth: int) -> list[int]:
-        """Return how many of `depth` drafted tokens would have stood, by the place of the completion begun at.
+    def look_back(self, past: Past) -> Retraced | None:
+        """Return the rounds that it would have begun there, at each of the past's places; None where it cannot tell.
 
-        Places from which `depth` tokens do not lie within the completion are left out; nothing where the text does not
-        fit. It may keep the row's text until it forgets it.
+        It may keep the row's text until it forgets it.
         """
         ...
 

@@ -1,9 +1,12 @@
 """Several proposers under one name: copy where the text repeats itself, ask a draft model elsewhere."""
 
 from collections.abc import Sequence
+from functools import reduce
 
-from specsched.engine.proposers.base import NOTHING, Draft, Proposer, at_length
+from specsched.engine.proposers.base import NOTHING, Draft, LooksBack, Proposer, at_length
+from specsched.engine.proposers.past import Past
 from specsched.engine.row import Row
+from specsched.policy.counterfactual import Retraced
 
 
 class CompositeProposer:
@@ -32,6 +35,12 @@ class CompositeProposer:
     def at_length(self) -> Proposer:
         """Return the last proposer alone, at length (`MayEndEarly`): copies cost next to nothing."""
         return at_length(self.proposers[-1])
+
+    def look_back(self, past: Past) -> Retraced | None:
+        """Let each stand where those before it have nothing, as in `propose` (`LooksBack`)."""
+        retraced = [each.look_back(past) for each in self.proposers if isinstance(each, LooksBack)]
+        known = [one for one in retraced if one is not None]
+        return reduce(Retraced.instead, known) if len(known) == len(self.proposers) else None
 
     def commit(self, row: Row, valid_tokens: int) -> None:
         """Let every one roll back to what stands."""

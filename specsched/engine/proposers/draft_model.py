@@ -4,15 +4,17 @@ Rows lag lazily: a row that this draft did not serve for a while (gamma was 0, o
 by one chunked prefill when it is next used. That holds for the first use too: the prompt is just a long lag.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+
+from torch import Tensor
 
 from specsched.engine.kv import KVRow
 from specsched.engine.model import LanguageModel
-from specsched.engine.peaks import best_tokens
 from specsched.engine.proposers.base import NOTHING, Draft, Proposer
 from specsched.engine.proposers.drawing import Drawing
+from specsched.engine.proposers.past import Past
 from specsched.engine.row import Row
-from specsched.policy.counterfactual import runs
+from specsched.policy.counterfactual import Retraced, drafted_until, windows
 
 _HINDSIGHT_TOKENS = 128
 """Tokens whose logits are held at once."""
@@ -25,17 +27,20 @@ class DraftModelProposer:
         self,
         draft_id: str,
         model: LanguageModel,
-        begin: Callable[[Sequence[Row], Sequence[int]], Drawing] = Drawing,
+        stop_below: float = 0.0,
+        begin: Callable[[Sequence[Row], Sequence[int], float], Drawing] = Drawing,
     ) -> None:
         """Take a model.
 
         Args:
             draft_id: Its name in arms and metrics.
             model: Loaded.
-            begin: Begins a round's draws for some rows, so many tokens each.
+            stop_below: How unsure it may become (`Drawing`).
+            begin: Begins a round's draws for some rows, so many tokens each, as sure as that.
         """
         self.id = draft_id
         self.model = model
+        self._stop_below = stop_below
         self._begin = begin
         self._kv: dict[Row, KVRow] = {}
 
@@ -64,27 +69,30 @@ class DraftModelProposer:
         """Return one that never stops by itself (`MayEndEarly`)."""
         return DraftModelProposer(self.id, self.model)
 
-    def stands(self, row: Row, depth: int) -> list[int]:
-        """Take in the row's whole text once, and compare what it would have named with what came (`LooksBack`)."""
-        begin, end = len(row.job.prompt_ids), len(row.tokens)
-        if begin == 0 or end - begin < depth or end > self.model.max_context_tokens:
-            return []
+    def look_back(self, past: Past) -> Retraced | None:
+        """Take in the row's whole text once; a text that does not fit tells nothing (`LooksBack`)."""
+        if past.begin == 0 or len(past.row.tokens) > self.model.max_context_tokens:
+            return None
+        reading = past.reading(self.model.weights, self._read(past.row, past.begin))
+        drafted = drafted_until(windows(reading.peaks, past.depth), self._stop_below)
+        return Retraced.along(reading.weights, past.depth, drafted)
+
+    def _read(self, row: Row, begin: int) -> Iterator[Tensor]:
+        """Compute the logits before each token from a place on, [n, V] a stretch."""
         kv = self._kv.get(row) or self._open(row)
         kv.length = min(kv.length, begin - 1)
         if kv.length < begin - 1:
             self.model.catch_up([kv], [row.tokens[kv.length : begin - 1]])
-        named: list[bool] = []
-        for start in range(begin - 1, end - 1, _HINDSIGHT_TOKENS):
-            stretch = row.tokens[start : min(start + _HINDSIGHT_TOKENS, end - 1)]
-            guesses = best_tokens(self.model.forward([kv], [stretch])[0]).tolist()
+        for start in range(begin - 1, len(row.tokens) - 1, _HINDSIGHT_TOKENS):
+            stretch = row.tokens[start : start + _HINDSIGHT_TOKENS][: len(row.tokens) - 1 - start]
+            logits = self.model.forward([kv], [stretch])
             kv.length += len(stretch)
-            named += [guess == token for guess, token in zip(guesses, row.tokens[start + 1 :], strict=False)]
-        return runs(named, depth)
+            yield logits[0]
 
     def _draft(self, rows: Sequence[Row], gammas: Sequence[int]) -> list[Draft]:
         kvs = [self._kv.get(row) or self._open(row) for row in rows]
         missing = [row.tokens[kv.length :] for row, kv in zip(rows, kvs, strict=True)]
-        drawing = self._begin(rows, gammas)
+        drawing = self._begin(rows, gammas, self._stop_below)
         if drawing.certain and self.model.follows:
             drafts = drawing.take(self.model.follow(kvs, missing, max(gammas)))
         else:

@@ -5,11 +5,14 @@ arXiv 2411.10666), found by a suffix automaton a row that grows with the committ
 """
 
 from collections.abc import Sequence
-from itertools import takewhile
+
+import numpy as np
 
 from specsched.engine.proposers.base import NOTHING, Draft
+from specsched.engine.proposers.past import Past
 from specsched.engine.proposers.suffix_index import MIN_MATCH, SuffixIndex
 from specsched.engine.row import Row
+from specsched.policy.counterfactual import Retraced, windows
 
 
 class NgramProposer:
@@ -37,18 +40,21 @@ class NgramProposer:
         """Drop the row's index."""
         self._indexes.pop(row, None)
 
-    def stands(self, row: Row, depth: int) -> list[int]:
-        """Look up from every place of the completion (`LooksBack`)."""
-        index, found, begin = SuffixIndex(), [], len(row.job.prompt_ids)
-        for place in range(begin, len(row.tokens) - depth + 1):
-            text = row.tokens[:place]
-            index.extend(text)
-            proposed = index.lookup(text, depth) if index.matched >= self._min_match else []
-            pairs = zip(proposed, row.tokens[place:], strict=False)
-            found.append(sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)))
-        return found
+    def look_back(self, past: Past) -> Retraced:
+        """Look up from every place (`LooksBack`)."""
+        text, size = past.row.tokens, len(past.begins)
+        index, names, drafted = SuffixIndex(), np.zeros((size, past.depth)), np.zeros(size, dtype=np.int64)
+        for start, place in enumerate(past.begins):
+            found = self._found(index, text[:place], past.depth)
+            drafted[start] = len(found)
+            names[start, : len(found)] = found
+        came = windows(np.asarray(text[past.begin :]), past.depth)
+        return Retraced.of((names == came).astype(np.float64), drafted)
 
     def _propose(self, row: Row, gamma: int) -> Draft:
-        index = self._indexes.setdefault(row, SuffixIndex())
-        index.extend(row.tokens)
-        return Draft(index.lookup(row.tokens, gamma)) if index.matched >= self._min_match else NOTHING
+        found = self._found(self._indexes.setdefault(row, SuffixIndex()), row.tokens, gamma)
+        return Draft(found) if found else NOTHING
+
+    def _found(self, index: SuffixIndex, text: Sequence[int], count: int) -> list[int]:
+        index.extend(text)
+        return index.lookup(text, count) if index.matched >= self._min_match else []

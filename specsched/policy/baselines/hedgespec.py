@@ -2,9 +2,9 @@
 
 Chances are p_i ∝ exp(−η Σ_t ℓ_{t,i}) with ℓ = 1 − acceptance length / γ, the paper's second objective, and no mind of
 what a draft costs; γ is one for all. The paper has every draft's loss after each round. Here the others' come when a
-greedy request is over, so a request keeps its draft, and a prompt class is a game of its own. Where there is no
-hindsight, as with sampled requests, a round tells of its own draft alone, by ℓ / (p + η/2) (implicit exploration, Neu,
-arXiv 1506.03271). η = √(ln K / Σ_t Σ_i p_i ℓ_{t,i}²) suits both kinds of losses (a second-order rate, as in
+request is over, so a request keeps its draft, and a prompt class is a game of its own. Where there is no hindsight, as
+of rounds that a caller's own engine ran, a round tells of its own draft alone, by ℓ / (p + η/2) (implicit exploration,
+Neu, arXiv 1506.03271). η = √(ln K / Σ_t Σ_i p_i ℓ_{t,i}²) suits both kinds of losses (a second-order rate, as in
 Cesa-Bianchi, Mansour and Stoltz 2007). Hindsight is asked of every draft, whatever it takes of the worker's time; the
 paper has ways to make it cheaper.
 """
@@ -19,7 +19,7 @@ from specsched.policy.baselines.bandit import UNKNOWN
 from specsched.policy.baselines.plans import PlansController
 from specsched.policy.hint import choice
 from specsched.policy.outcomes import outcomes
-from specsched.records import NO_DRAFT, Candidate, Plan, RoundRecord
+from specsched.records import NO_DRAFT, Candidate, Counterfactual, Plan, RoundRecord
 
 GAMMA = 5
 """Of every draft, as of `metasd`."""
@@ -62,7 +62,8 @@ class HedgeSpecPolicy:
         self._max_gamma = max_gamma
         self._random = Random(seed)
         self._games: dict[tuple[str, bool], Hedge] = defaultdict(Hedge)
-        self._looked_back: set[str] = set()
+        self._looked_back: set[tuple[str, bool]] = set()
+        """Drafts that hindsight tells of, of greedy or of sampled requests."""
         self._rounds: dict[str, int] = {}
 
     def decide(self, context: DecisionContext) -> Plan:
@@ -92,7 +93,7 @@ class HedgeSpecPolicy:
         self._rounds[request] = self._rounds.pop(request, 0) + 1
         if len(self._rounds) > _REMEMBERED:
             del self._rounds[next(iter(self._rounds))]
-        certain = not observation.sampled and record.draft_model in self._looked_back
+        certain = (record.draft_model, observation.sampled) in self._looked_back
         accepted = sum(outcomes(record, record.planned_gamma)[0])
         game = self._games[observation.class_probabilities.best, observation.sampled]
         game.suffer(record.draft_model, 1 - accepted / record.planned_gamma, certain=certain)
@@ -103,7 +104,7 @@ class HedgeSpecPolicy:
         accepted = outcome.accepted[:GAMMA]
         if not outcome.rounds or not accepted:
             return
-        self._looked_back.add(outcome.draft_model)
+        self._looked_back.add((outcome.draft_model, hindsight.sampled))
         loss = 1 - sum(accepted) / (outcome.rounds * len(accepted))
         game = self._games[hindsight.class_probabilities.best, hindsight.sampled]
         game.suffer(outcome.draft_model, loss, certain=True, rounds=rounds)
@@ -120,7 +121,7 @@ class HedgeSpecController(PlansController):
         plan = self._plans.get(request_id, Plan())
         return tuple(each.draft_model for each in plan.candidates if each.draft_model != plan.draft_model)
 
-    def looked_back(self, request_id: str, context_tokens: int, seconds: float) -> None:
+    def looked_back(self, request_id: str, context_tokens: int, seconds: float, outcome: Counterfactual | None) -> None:
         """No account is kept."""
 
     def _wanted(self, rows: Sequence[RowView]) -> list[Arm]:

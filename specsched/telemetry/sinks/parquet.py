@@ -128,7 +128,8 @@ def _schema(arrow: Any) -> Any:
     text, number, real, flag = arrow.string(), arrow.int64(), arrow.float64(), arrow.bool_()
     reals = arrow.list_(real)
     candidate = arrow.struct([("draft_model", text), ("a", reals), ("b", reals)])
-    outcome = arrow.struct([("draft_model", text), ("rounds", real), ("accepted", reals), ("rejected", reals)])
+    masses = [(name, reals) for name in ("accepted", "rejected", "undrafted")]
+    outcome = arrow.struct([("draft_model", text), ("rounds", real), *masses])
     kinds = {
         text: "run_id request_id tenant prompt_class hint_draft_model decided_for_worker_id config_sha "
         "plan_draft_model policy policy_version worker_id draft_model",

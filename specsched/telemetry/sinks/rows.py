@@ -17,7 +17,7 @@ from specsched.records import (
 
 Row = dict[str, Any]
 """Strings, numbers, booleans, None, lists of these; `candidates`, a list of {draft_model, a, b}; `hindsight`, a list of
-{draft_model, rounds, accepted, rejected}."""
+{draft_model, rounds, accepted, rejected, undrafted}."""
 
 
 def row_of(record: AcceptanceRecord) -> Row:
@@ -180,8 +180,10 @@ def _counterfactual_row(outcome: Counterfactual) -> Row:
         "rounds": outcome.rounds,
         "accepted": list(outcome.accepted),
         "rejected": list(outcome.rejected),
+        "undrafted": list(outcome.undrafted),
     }
 
 
 def _counterfactual_of(row: Mapping[str, Any]) -> Counterfactual:
-    return Counterfactual(row["draft_model"], row["rounds"], tuple(row["accepted"]), tuple(row["rejected"]))
+    masses = (tuple(row["accepted"]), tuple(row["rejected"]), tuple(row.get("undrafted") or ()))  # older files: none
+    return Counterfactual(row["draft_model"], row["rounds"], *masses)
