@@ -17,8 +17,8 @@ P = ParamSpec("P")
 PIPED_WIDTH = 140
 """Columns of a table that nobody sees on a terminal."""
 
-_SMALL = 0.01
-"""Numbers below it show two digits, not three places: seconds of a decision."""
+_SMALL, _LARGE = 0.01, 100
+"""Numbers below it show two digits, not three places (seconds of a decision); from there on one place is enough."""
 
 console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 errors = Console(stderr=True)
@@ -60,4 +60,6 @@ def _cell(value: object) -> str:
         return "–"
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.2g}" if 0 < abs(value) < _SMALL else f"{value:.3f}"
+    if 0 < abs(value) < _SMALL:
+        return f"{value:.2g}"
+    return f"{value:.3f}" if abs(value) < _LARGE else f"{value:.1f}"

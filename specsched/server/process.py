@@ -52,7 +52,7 @@ async def run_server(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server.add(SCHEDULER, Observed(SchedulerServicer(scheduler), observe))
+    server.add(SCHEDULER, Observed(SchedulerServicer(scheduler), _told(observe)))
     for each in servers:
         await each.start()
     log.info("listening", address=server.address)
@@ -74,6 +74,17 @@ async def run_server(
         await _ended(*tasks)
         for each in servers:
             await each.stop(0.5)
+
+
+def _told(observe: CallObserver) -> CallObserver:
+    """Say in the log as well which calls did not end well: those that did leave their `request_complete`."""
+
+    def ended(method: str, code: str, seconds: float) -> None:
+        observe(method, code, seconds)
+        if code != "OK":
+            log.info("call_failed", method=method, code=code, seconds=round(seconds, 4))
+
+    return ended
 
 
 async def _ended(*tasks: "asyncio.Future[Any]") -> None:

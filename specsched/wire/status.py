@@ -69,7 +69,10 @@ def status_of(error: Exception) -> tuple[grpc.StatusCode, str, Trailer]:
 def error_of(error: grpc.aio.AioRpcError) -> SpecschedError:
     """Return what the other side raised, as far as its status tells."""
     message, trailer = error.details() or error.code().name, tuple(error.trailing_metadata() or ())
-    raised = _BY_REASON.get(_reason_of(trailer)) or _BY_CODE.get(error.code(), CallFailed)
+    reason = _reason_of(trailer)
+    raised = _BY_REASON.get(reason) or _BY_CODE.get(error.code(), CallFailed)
+    if error.code() is grpc.StatusCode.UNIMPLEMENTED and not reason:  # gRPC's own word
+        return CallFailed(f"{message} This address does not take the call; operators' calls go to admin.address")
     if issubclass(raised, InvalidRequest):
         return raised(_violations_of(trailer), message)
     if issubclass(raised, CapacityError):

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from structlog.testing import capture_logs
 
 from specsched.dispatch.fake import FAKE_WORKER, FakeDispatcher
 from specsched.records import Chunk, FinishReason
 from specsched.server.process import ADMIN, run_server
-from specsched.v1 import admin_pb2, admin_pb2_grpc
+from specsched.v1 import admin_pb2, admin_pb2_grpc, scheduler_pb2, scheduler_pb2_grpc
 from specsched.wire.serving import GrpcServer
 from tests.helpers.service import ask, scheduler_over
 
@@ -79,6 +80,18 @@ async def test_operators_have_a_port_of_their_own(tmp_path):
             said[name] = caught.value.details()
     assert "part of the contract" in said["operators"]
     assert "part of the contract" not in said["public"]
+
+
+async def test_a_call_that_does_not_end_well_is_one_line_of_the_log(tmp_path):
+    with capture_logs() as lines:
+        async with process_over(Flickering(), tmp_path) as (_, (public, _operators), _running):
+            await until_health(public, SERVING)
+            stub = scheduler_pb2_grpc.SchedulerServiceStub(public)
+            with pytest.raises(grpc.aio.AioRpcError):
+                await stub.Abort(scheduler_pb2.AbortRequest(request_id="nobody"))
+            await stub.GetLoads(scheduler_pb2.GetLoadsRequest())
+    failed = [(line["method"], line["code"]) for line in lines if line["event"] == "call_failed"]
+    assert failed == [("Abort", "NOT_FOUND")]
 
 
 async def test_a_worker_that_comes_back_in_a_drain_makes_nothing_serve_again(tmp_path):

@@ -153,6 +153,13 @@ def test_a_status_without_details_is_judged_by_its_code(code: grpc.StatusCode, k
     assert str(error_of(grpc.aio.AioRpcError(code, empty, empty, details=None))) == code.name
 
 
+def test_who_asks_the_wrong_port_is_told_of_the_other_one() -> None:
+    empty = grpc.aio.Metadata()
+    back = error_of(grpc.aio.AioRpcError(grpc.StatusCode.UNIMPLEMENTED, empty, empty, details="Method not found!"))
+    assert type(back) is CallFailed
+    assert "admin.address" in str(back)
+
+
 def test_a_reason_of_another_domain_means_nothing() -> None:
     code, message, trailer = status_of(UnknownRequest("gone"))
     foreign = trailer[0][1].replace(b"specsched", b"elsewhere")
