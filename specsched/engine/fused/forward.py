@@ -102,6 +102,42 @@ def attention(
 
 
 @compiled
+def norm_all(of: Any, x: Any, tokens: int, gain: int, out: Any) -> None:
+    """Norm every token's numbers, [tokens · room] each."""
+    for token in range(tokens):
+        norm(x, token * of.room, of.features, of.room, gain, of.floor, out, token * of.room)
+
+
+@compiled
+def embed(of: Any, ids: Any, out: Any) -> None:
+    """Look tokens up, [N] to [N · room]."""
+    for token in range(ids.size):
+        for i in range(0, of.room, LANES):
+            store(out, token * of.room + i, load(of.embedding, ids[token] * of.room + i))
+
+
+@compiled
+def norm_wanted(of: Any, x: Any, batch: Any, last: bool, gain: int, out: Any) -> None:
+    """Norm the tokens that get logits, all or each row's last one, and put them side by side."""
+    wanted, token = 0, -1
+    for row in range(batch.shape[1]):
+        for left in range(batch[2, row] - 1, -1, -1):
+            token += 1
+            if not last or left == 0:
+                norm(x, token * of.room, of.features, of.room, gain, of.floor, out, wanted * of.room)
+                wanted += 1
+
+
+@compiled
+def longest(batch: Any) -> int:
+    """Tokens of the row that will have most, up to a multiple of LANES."""
+    most = 0
+    for row in range(batch.shape[1]):
+        most = max(most, batch[1, row] + batch[2, row])
+    return (most + LANES - 1) // LANES * LANES
+
+
+@compiled
 def forward(
     shape: Any,
     norms: Any,
@@ -129,38 +165,25 @@ def forward(
         logits: [N or B, V up to a multiple of LANES], written.
     """
     of, tokens = shape[0], ids.size
-    room, width = of.room, of.width
-    hidden = np.empty(tokens * room, np.float32)
-    normed = np.empty(tokens * room, np.float32)
-    qkv = np.empty(tokens * (of.heads + 2 * of.kv_heads) * width, np.float32)
-    seen = np.empty(tokens * of.heads * width, np.float32)
+    hidden = np.empty(tokens * of.room, np.float32)
+    normed = np.empty(tokens * of.room, np.float32)
+    qkv = np.empty(tokens * (of.heads + 2 * of.kv_heads) * of.width, np.float32)
+    seen = np.empty(tokens * of.heads * of.width, np.float32)
     both = np.empty(2 * tokens * of.inner, np.float32)
     inner = np.empty(tokens * of.inner, np.float32)
-    scores = np.empty(ROWS * capacity, np.float32)
-    for token in range(tokens):
-        for i in range(0, room, LANES):
-            store(hidden, token * room + i, load(of.embedding, ids[token] * room + i))
+    scores = np.empty(ROWS * longest(batch), np.float32)
+    embed(of, ids, hidden)
     for layer in range(of.layers):
         gains, first = norms[layer], layer * LINEARS
-        for token in range(tokens):
-            norm(hidden, token * room, of.features, room, gains.attention, of.floor, normed, token * room)
+        norm_all(of, hidden, tokens, gains.attention, normed)
         multiply(linears[first + QKV], normed, tokens, qkv)
         attention(of, gains, qkv, batch, turns, store_at[layer, 0], store_at[layer, 1], capacity, scores, seen)
         multiply(linears[first + OUT], seen, tokens, hidden)
-        for token in range(tokens):
-            norm(hidden, token * room, of.features, room, gains.inner, of.floor, normed, token * room)
+        norm_all(of, hidden, tokens, gains.inner, normed)
         multiply(linears[first + GATE_UP], normed, tokens, both)
         gate(both, tokens, of.inner, inner)
         multiply(linears[first + DOWN], inner, tokens, hidden)
-    wanted, token = 0, -1
-    for row in range(batch.shape[1]):
-        for left in range(batch[2, row] - 1, -1, -1):
-            token += 1
-            if not last or left == 0:
-                norm(
-                    hidden, token * room, of.features, room, norms[of.layers].attention, of.floor, normed, wanted * room
-                )
-                wanted += 1
+    norm_wanted(of, hidden, batch, last, norms[of.layers].attention, normed)
     head = linears[of.layers * LINEARS]
     multiply(head, normed, logits.size // head.outputs, logits)
 
