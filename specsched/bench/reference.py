@@ -13,7 +13,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from specsched.bench.prompt_set import BenchPrompt
 from specsched.classify.base import PROMPT_CLASSES
-from specsched.engine.load import load_network
+from specsched.engine.network import load_network
 from specsched.errors import SetupError
 from specsched.pool.manifest import ModelSpec, Pool
 from specsched.records import ChatMessage, ChatPrompt, Job, Plan, Sampling

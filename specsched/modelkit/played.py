@@ -17,8 +17,8 @@ from torch import Tensor
 
 from specsched.engine.kv import KVRow
 from specsched.engine.law import History
-from specsched.engine.load import load_network
 from specsched.engine.model import LanguageModel as EngineModel
+from specsched.engine.network import load_network
 from specsched.engine.proposers.base import Proposer
 from specsched.engine.proposers.composite import CompositeProposer
 from specsched.engine.proposers.draft_model import DraftModelProposer

@@ -19,7 +19,7 @@ from specsched.bench.engine.tournament import (
     without_loops,
 )
 from specsched.bench.reference import Question
-from specsched.engine.load import load_network
+from specsched.engine.network import load_network
 from specsched.policy.controller import PlannedController
 from specsched.pool.manifest import load_pool
 from specsched.records import CostGrid, CostPoint, ModelInfo, RoundRecord, WorkerInfo

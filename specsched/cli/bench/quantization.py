@@ -82,7 +82,7 @@ def _losses(
     """Class → nats a token, for each precision."""
     from tempfile import TemporaryDirectory
 
-    from specsched.engine.load import load_network
+    from specsched.engine.network import load_network
     from specsched.modelkit.held_out import network_losses
 
     with TemporaryDirectory() as folder:
