@@ -624,7 +624,7 @@ class ModelInfo(_message.Message):
     quantization: _builtins.str
     """none or int8."""
     version: _builtins.str
-    """Digest of the weights."""
+    """Digest of the weights, and what else of the manifest makes its drafts: dtype, quantization, copying, stopping."""
     state: _builtins.str
     """active, draining or disabled."""
     residency: _builtins.str
