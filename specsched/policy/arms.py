@@ -6,15 +6,12 @@ import numpy as np
 
 from specsched.policy.base import Arm, DecisionContext
 from specsched.policy.beliefs import Array, Beliefs, expected_tokens
-from specsched.policy.cost import CostModel
+from specsched.policy.cost import STRETCH, CostModel
 from specsched.policy.hint import Choice
 from specsched.policy.shortfalls import Shortfalls
 from specsched.records import NO_DRAFT, ArmScore
 
 _LOW, _HIGH = 0.05, 0.95
-
-_STRETCH = 32
-"""Tokens of context that cost the same."""
 
 _KNOWN_PRICES = 1024
 
@@ -66,13 +63,13 @@ class Prices:
     def of(self, drafts: tuple[str, ...], allowed: Choice, context: DecisionContext) -> Price:
         """Price every arm in the batch that is there, as if all its rows played it."""
         rows = context.running_rows + 1
-        stretch = round((context.prompt_tokens + context.expected_tokens / 2) / _STRETCH)
+        stretch = round((context.prompt_tokens + context.expected_tokens / 2) / STRETCH)
         key = (drafts, allowed.gammas, rows, stretch)
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= _KNOWN_PRICES:
                 self._known.clear()
-            found = self._known[key] = self._price(drafts, allowed, rows, float(stretch * _STRETCH))
+            found = self._known[key] = self._price(drafts, allowed, rows, float(stretch * STRETCH))
         prefill = context.prompt_tokens / max(1, context.expected_tokens)
         shortfalls = self._short(drafts, allowed.gammas[-1])
         return replace(found, prefill_per_token=found.prefill_per_token * prefill, shortfalls=shortfalls)

@@ -13,8 +13,8 @@ from specsched.records import CostGrid, CostPoint, DraftCost
 NOMINAL_STEP = 0.1
 """Where nothing was profiled: a verification is the unit, a draft's step a tenth of it."""
 
-_STRETCH = 32
-"""Tokens of context."""
+STRETCH = 32
+"""Tokens of context that cost the same."""
 
 _REMEMBERED = 4096
 """Numbers that a model keeps of each kind."""
@@ -61,19 +61,19 @@ class CostModel:
 
     def verify(self, positions: int, context_tokens: float) -> float:
         """V(n, ℓ): one forward of the target over n positions as laid out."""
-        key = (positions, round(context_tokens / _STRETCH))
+        key = (positions, round(context_tokens / STRETCH))
         found = self._verified.get(key)
         if found is None:
-            found = _remembered(self._verified, key, self._verify(positions, key[1] * _STRETCH))
+            found = remembered(self._verified, key, self._verify(positions, key[1] * STRETCH))
         return found
 
     def verify_widths(self, rows: int, widest: int, context_tokens: float) -> list[float]:
         """V(rows · (w + 1), ℓ) by width w, from 0 to `widest`."""
-        key = (rows, widest, round(context_tokens / _STRETCH))
+        key = (rows, widest, round(context_tokens / STRETCH))
         found = self._widths.get(key)
         if found is None:
             every = [self.verify(rows * (width + 1), context_tokens) for width in range(widest + 1)]
-            found = _remembered(self._widths, key, every)
+            found = remembered(self._widths, key, every)
         return found
 
     def _verify(self, positions: int, context_tokens: float) -> float:
@@ -96,10 +96,10 @@ class CostModel:
 
     def draft_line(self, draft_model: str, rows: int, context_tokens: float) -> tuple[float, float]:
         """(o_d, τ_d(b_d, ℓ)): what a round of a draft costs once, and per position."""
-        key = (draft_model, rows, round(context_tokens / _STRETCH))
+        key = (draft_model, rows, round(context_tokens / STRETCH))
         found = self._lines.get(key)
         if found is None:
-            found = _remembered(self._lines, key, self._line(draft_model, rows, key[2] * _STRETCH))
+            found = remembered(self._lines, key, self._line(draft_model, rows, key[2] * STRETCH))
         return found
 
     def _line(self, draft_model: str, rows: int, context_tokens: float) -> tuple[float, float]:
@@ -202,7 +202,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-def _remembered(known: dict[Key, Value], key: Key, value: Value) -> Value:
+def remembered(known: dict[Key, Value], key: Key, value: Value) -> Value:
     """Keep a number, and not too many of them."""
     if len(known) >= _REMEMBERED:
         known.clear()

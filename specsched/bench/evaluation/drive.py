@@ -67,17 +67,17 @@ class Drive:
         self._clock = 0.0
         self._rounds: list[tuple[float, float, float]] = []  # tokens, seconds, plain decoding's for as many
         size = len(world.requests)
-        self._seconds, self._tokens, self._gammas = np.zeros(size), np.zeros(size), np.zeros(size)
+        self._seconds, self._tokens, self._gammas = [0.0] * size, [0] * size, [0] * size  # faster than arrays here
         self._columns = {draft: column for column, draft in enumerate(world.drafts, start=1)}
-        self._drafted = np.zeros((size, 1 + len(world.drafts)))
+        self._drafted = [[0] * (1 + len(world.drafts)) for _ in range(size)]
 
     def run(self) -> Run:
         """Let requests join, play a round, let those that are complete leave."""
         while self._join():
             self._round()
             self._leave()
-        gammas = self._gammas / self._drafted.sum(1)
-        return Run(self._seconds, self._tokens, self._drafted, gammas, self._worst_prefix())
+        seconds, tokens, drafted = (np.array(each, float) for each in (self._seconds, self._tokens, self._drafted))
+        return Run(seconds, tokens, drafted, np.array(self._gammas) / drafted.sum(1), self._worst_prefix())
 
     def _join(self) -> bool:
         requests = self._world.requests
@@ -108,7 +108,7 @@ class Drive:
         self._rows.append(row)
 
     def _leave(self) -> None:
-        for row in [row for row in self._rows if row.done == row.request.completion_tokens]:
+        for row in [row for row in self._rows if row.done == row.size]:
             self._look_back(row)
             self._controller.end(row.name)
             self._rows.remove(row)
@@ -179,7 +179,7 @@ class Drive:
         self._seconds[row.index] += seconds
         self._tokens[row.index] += tokens
         self._gammas[row.index] += arm.gamma
-        self._drafted[row.index, self._columns.get(arm.draft_model, 0)] += 1
+        self._drafted[row.index][self._columns.get(arm.draft_model, 0)] += 1
         return tokens
 
     def _learn(self, row: Row, record: RoundRecord) -> None:

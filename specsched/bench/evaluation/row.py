@@ -23,6 +23,10 @@ class Row:
     """Drafted tokens that stand, by draft and place."""
     offered: list[list[int]]
     steps: list[list[int]]
+    name: str
+    """Its id."""
+    size: int
+    """Tokens of its completion."""
     done: int = 0
     taken_in: dict[str, int] = field(default_factory=dict)
     """Draft → tokens that it has seen."""
@@ -32,13 +36,17 @@ class Row:
         """Open a request of a world."""
         request = world.requests[index]
         path = request.path
-        stands = path.toss(world.coins(index)).tolist()
-        return cls(index, request, world.drafts, world.max_tokens, stands, path.offered.tolist(), path.steps.tolist())
-
-    @property
-    def name(self) -> str:
-        """Its id."""
-        return str(self.index)
+        return cls(
+            index=index,
+            request=request,
+            drafts=world.drafts,
+            limit=world.max_tokens,
+            stands=path.toss(world.coins(index)).tolist(),
+            offered=path.offered.tolist(),
+            steps=path.steps.tolist(),
+            name=str(index),
+            size=path.tokens,
+        )
 
     @property
     def context(self) -> int:
@@ -69,7 +77,7 @@ class Row:
 
     def play(self, arm: Arm, rows: int, propose_seconds: float, verify_seconds: float) -> RoundRecord:
         """Return what a round with this arm shows; `commit` makes it last."""
-        gamma, left = self.drafted(arm), self.request.completion_tokens - self.done
+        gamma, left = self.drafted(arm), self.size - self.done
         stand = min(gamma, self.stands[self.drafts.index(arm.draft_model)][self.done]) if gamma else 0
         accepted = min(stand, left)
         return RoundRecord(
@@ -94,7 +102,7 @@ class Row:
 
     def commit(self, record: RoundRecord) -> int:
         """Append a round's tokens; returns how many."""
-        tokens = min(record.num_accepted + 1, self.request.completion_tokens - self.done)
+        tokens = min(record.num_accepted + 1, self.size - self.done)
         self.done += tokens
         if record.planned_gamma:
             self.taken_in[record.draft_model] = self.context

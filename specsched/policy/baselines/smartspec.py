@@ -7,12 +7,12 @@ lead away from there.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from specsched.policy.baselines.lever import BatchView, LeverController
 from specsched.policy.baselines.plans import DraftPolicy
 from specsched.policy.batch import Batch, Lane
-from specsched.policy.cost import CostModel, TrackedCosts
+from specsched.policy.cost import STRETCH, CostModel, TrackedCosts, remembered
 from specsched.records import CostGrid, RoundRecord
 
 START_RATE = 0.7
@@ -29,6 +29,8 @@ class GoodputLever:
     def __init__(self, costs: CostGrid) -> None:
         self._costs = TrackedCosts(CostModel(costs))
         self._rates: dict[str, float] = defaultdict(lambda: START_RATE)
+        self._chosen: dict[tuple[Hashable, ...], int] = {}
+        """By batch: where nothing is drafted nothing is learnt, and the same comes again."""
 
     def rate(self, draft_model: str) -> float:
         """Return α, the probability that a drafted token is accepted when those before it were."""
@@ -36,11 +38,18 @@ class GoodputLever:
 
     def choose(self, batch: BatchView) -> int:
         """Return the γ with the best goodput, the smaller of equals."""
+        at = (batch.rows, *batch.drafts.items(), batch.max_gamma, round(batch.context_tokens / STRETCH))
+        found = self._chosen.get(at)
+        if found is None:
+            goodputs = Batch(self._lanes(batch), self._costs, batch.context_tokens).goodputs()
+            found = remembered(self._chosen, at, goodputs.index(max(goodputs)))
+        return found
+
+    def _lanes(self, batch: BatchView) -> list[Lane]:
         lanes = [Lane()] * (batch.rows - sum(batch.drafts.values()))
         for draft, rows in batch.drafts.items():
             lanes += [Lane(draft, batch.max_gamma, tokens=self._tokens(draft, batch.max_gamma))] * rows
-        goodputs = Batch(lanes, self._costs, batch.context_tokens).goodputs()
-        return goodputs.index(max(goodputs))
+        return lanes
 
     def _tokens(self, draft_model: str, highest: int) -> list[float]:
         """E[tokens of a round | γ], γ from 0 on."""
@@ -54,6 +63,8 @@ class GoodputLever:
         """
         for record in records:
             self._costs.shortfalls.observe(record)
+        if any(record.planned_gamma for record in records):
+            self._chosen.clear()
         for draft_model in {record.draft_model for record in records}:
             own = [record for record in records if record.draft_model == draft_model]
             judged = sum(_judged(record) for record in own)
