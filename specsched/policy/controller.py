@@ -154,8 +154,9 @@ class AdaptiveController:
         member = self._members.get(request_id)
         if member is None or not member.follows:
             return ()
-        covered = self._guards.covered(self._rows) * self._costs.plain(sum(self._rows.values()), context_tokens)
-        return self._rivals.chosen(member.plan.candidates, member.started, context_tokens, self._costs, covered)
+        rows = sum(self._rows.values())
+        covered = self._guards.covered(self._rows) * self._costs.plain(rows, context_tokens)
+        return self._rivals.chosen(member.plan.candidates, member.started, context_tokens, self._costs, rows, covered)
 
     def looked_back(
         self,

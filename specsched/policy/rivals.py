@@ -9,17 +9,22 @@ from specsched.policy.offset import tokens_by_gamma
 from specsched.policy.settings import PolicySettings
 from specsched.records import Beta, Candidate
 
-_HOPE = 2.0
-"""Standard deviations by which a draft's hazards may lie above what is believed of them."""
+_HOPE, _CHANCE = 3**0.5, 1 / 6
+"""Hazards may lie so many standard deviations above what is believed of them, with this chance: the upper one of the
+three points that stand for a normal law (Gauss-Hermite)."""
+
+_LEAST_FORGOTTEN = 1e-4
+"""Nothing is learnt for more than ten thousand tokens."""
 
 
 class Rivals:
-    """An account of time that rounds pay a share into, and a turn for whoever tells most for its cost.
+    """An account of time that rounds pay a share into, and a turn for whoever promises to win most for its cost.
 
     Nobody who is cheap but well known goes before one that is dear and unknown: that one's turn waits for the account.
     """
 
     def __init__(self, settings: PolicySettings) -> None:
+        self._tokens_ahead = 1 / max(1 - settings.forgetting, _LEAST_FORGOTTEN)
         self._share = settings.hindsight_share
         self._seconds = 0.0
 
@@ -37,46 +42,47 @@ class Rivals:
         played: Collection[str],
         context_tokens: int,
         costs: TrackedCosts,
+        rows: int = 1,
         most_seconds: float = math.inf,
     ) -> tuple[str, ...]:
-        """Return those of a request's drafts that it did not play and there is time for, as their turns come."""
+        """Return those of a request's drafts that it did not play and there is time for, as their turns come.
+
+        All `rows` of the worker wait for them.
+        """
         if not self._share:
             return ()
-        hopeful = _hopeful(candidates, context_tokens, costs)
-        waiting = [(_turn(rival, costs), rival.draft_model) for rival in hopeful if rival.draft_model not in played]
+        won = self._won(candidates, context_tokens, costs, rows)
+        waiting = sorted((draft for draft in won if draft not in played), key=lambda draft: -won[draft])
         chosen, left = [], min(self._seconds, most_seconds)
-        for _, draft in sorted(waiting):
+        for draft in waiting:
             left -= costs.prefill(draft, context_tokens)
-            if left < 0:
+            if won[draft] <= 0 or left < 0:
                 break
             chosen.append(draft)
         return tuple(chosen)
 
+    def _won(
+        self, candidates: Collection[Candidate], context_tokens: int, costs: TrackedCosts, rows: int
+    ) -> dict[str, float]:
+        """Seconds that are to be won by looking at each, less those that rows wait for it.
 
-def _turn(rival: Candidate, costs: TrackedCosts) -> float:
-    """Cost of taking in a token × pseudo-counts of what is believed already: less comes first."""
-    first = rival.hazards[0]
-    return costs.prefill(rival.draft_model, 1) * (first.a + first.b)
-
-
-def _hopeful(candidates: Collection[Candidate], context_tokens: int, costs: TrackedCosts) -> list[Candidate]:
-    """Those that may well be better than the best that is expected, and those that cost nothing.
-
-    What is forgotten of the others makes them hopeful again.
-    """
-    best = max((_goodput(each, 0.0, context_tokens, costs) for each in candidates), default=0.0)
-    return [
-        each
-        for each in candidates
-        if not costs.prefill(each.draft_model, 1) or _goodput(each, _HOPE, context_tokens, costs) > best
-    ]
+        Were one better, it would serve about as many tokens as what is learnt is remembered for. So the less is open of
+        those that do not pay the seldomer they are looked at, until something changes: what is believed, or the load.
+        """
+        best = max((_goodput(each, 0.0, context_tokens, costs, rows) for each in candidates), default=0.0)
+        won = {}
+        for each in candidates:
+            cost = rows * costs.prefill(each.draft_model, context_tokens)
+            better = max(best, _goodput(each, _HOPE, context_tokens, costs, rows)) if cost else math.inf
+            won[each.draft_model] = _CHANCE * self._tokens_ahead * (1 / best - 1 / better) - cost
+        return won
 
 
-def _goodput(candidate: Candidate, deviations: float, context_tokens: int, costs: TrackedCosts) -> float:
-    """Tokens per second of a lone row at the draft's best γ, plain decoding included, so far above its means."""
+def _goodput(candidate: Candidate, deviations: float, context_tokens: int, costs: TrackedCosts, rows: int) -> float:
+    """Tokens per second of a row among its like at the draft's best γ or none, so far above its means."""
     tokens = tokens_by_gamma(_above(hazard, deviations) for hazard in candidate.hazards)
     lane = Lane(candidate.draft_model, len(candidate.hazards), tokens=tokens)
-    return max(Batch([lane], costs, context_tokens).goodputs())
+    return max(Batch([lane] * rows, costs, context_tokens).goodputs()) / rows
 
 
 def _above(hazard: Beta, deviations: float) -> float:

@@ -64,6 +64,14 @@ def test_no_time_is_spent_on_one_that_is_surely_no_better_than_plain_decoding():
     )  # it is free
 
 
+def test_no_time_is_spent_where_less_is_to_be_won():
+    """Some 4 s of the next thousand tokens, with a chance of one in six."""
+    rival = [Candidate("cheap", (Beta(7.0, 93.0),) * 4)]
+    assert account(500).chosen(rival, (), 3, costs()) == ("cheap",)
+    assert account(500).chosen(rival, (), 30, costs()) == ()
+    assert account(500).chosen(rival, (), 3, costs(), rows=8) == ()  # all of them would wait
+
+
 def test_a_rival_is_priced_by_what_it_drafts():
     """Hopeless if it took the time that it is asked for, hopeful where it stops before it errs."""
     rival, drafts = candidate("short", counts=100.0), (DraftCost("short", 0.0, (CostPoint(1, 64, 0.8),), 0.1),)
