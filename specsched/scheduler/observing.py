@@ -1,7 +1,8 @@
 """The sentence's last verb: what a request's rounds did goes to its account, policy, meter and logbook."""
 
 from specsched.policy.base import LearnsFromHindsight, Policy
-from specsched.records import CapturedCompletion, Chunk, Completion, RoundRecord, TextChunk
+from specsched.policy.endings import Endings
+from specsched.records import CapturedCompletion, Chunk, Completion, FinishReason, RoundRecord, TextChunk
 from specsched.scheduler.account import Account
 from specsched.scheduler.case import Case
 from specsched.scheduler.logbook import Logbook
@@ -22,6 +23,8 @@ class Observer:
         self._logbook = logbook
         self._capture = capture
         self._speed = Speed(meter)
+        self.endings = Endings()
+        """What completions come to."""
 
     def follow(self, policy: Policy) -> None:
         """Let another policy learn, also from the rounds of requests that began under the one before."""
@@ -84,6 +87,7 @@ class Observer:
 
     def complete(self, case: Case, account: Account, completion: Completion) -> None:
         """Take in the end."""
+        self.endings.observe(len(completion.token_ids), cut=completion.finish_reason != FinishReason.STOP)
         self._capture.put(case.captured(completion))
         rest = account.tokens - account.first_tokens
         if rest:

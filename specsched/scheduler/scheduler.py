@@ -272,7 +272,7 @@ class Scheduler:
             hint=steered(request.speculation, usable),
             running_rows=load.running_rows,
             prompt_tokens=len(reading.token_ids),
-            expected_tokens=request.stopping.max_tokens,
+            expected_tokens=round(self._observer.endings.expected(request.stopping.max_tokens)),
             tenant=request.tenant,
             explain=explain,
         )

@@ -60,7 +60,7 @@ async def test_every_round_is_logged_with_the_decision_it_ran_under():
     assert (decision.sampled, decision.coupled, decision.hint) == (True, True, hint)
     assert (decision.drafts, decision.draft_versions) == (("draft",), ("aa",))
     assert (decision.worker_id, decision.cost_version) == ("w0", 3)
-    assert (decision.prompt_tokens, decision.expected_tokens) == (3, 30)
+    assert (decision.prompt_tokens, decision.expected_tokens) == (3, 28)  # of 30
     assert decision.plan == completion.decision.plan
     assert decision.config_sha == "test"
     assert [record.round_index for record in sink.items] == [0, 1, 2]
@@ -68,6 +68,17 @@ async def test_every_round_is_logged_with_the_decision_it_ran_under():
     assert [record.committed_tokens for record in sink.items] == [3, 1, 2]
     assert {record.plain_seconds for record in sink.items} == {0.25}
     assert third.round.num_accepted == 1
+
+
+async def test_decisions_expect_what_completions_have_come_to():
+    """Those that are cut tell only that they would have gone on."""
+    expected = {}
+    for finish in (FinishReason.STOP, FinishReason.LENGTH):
+        scheduler, sink = booked(lambda _job, finish=finish: [chunk(3), chunk(3, finish=finish)])
+        for number in range(100):
+            await run(scheduler, ask(str(number)))
+        expected[finish] = sink.items[-1].decision.expected_tokens
+    assert expected == {FinishReason.STOP: 9, FinishReason.LENGTH: 29}
 
 
 async def test_numbers_tell_the_order_in_which_the_policy_decided_and_learnt():

@@ -18,6 +18,7 @@ from specsched.policy.base import (
     RoundController,
 )
 from specsched.policy.cost import CostModel, Group
+from specsched.policy.endings import Endings
 from specsched.records import RoundRecord
 
 _NOISE = 0.03
@@ -62,6 +63,7 @@ class Drive:
         self._controller = controller
         self._costs = CostModel(world.costs)
         self._noise = np.random.default_rng((world.seed, 2))
+        self._endings = Endings()
         self._rows: list[Row] = []
         self._joined = 0
         self._clock = 0.0
@@ -101,7 +103,7 @@ class Drive:
             costs=self._world.profiled,
             running_rows=len(self._rows),
             prompt_tokens=request.prompt_tokens,
-            expected_tokens=self._world.max_tokens,
+            expected_tokens=round(self._endings.expected(self._world.max_tokens)),
         )
         row = Row.of(self._world, index)
         self._controller.begin(row.name, self._policy.decide(context), sampled=request.sampled)
@@ -111,6 +113,7 @@ class Drive:
         for row in [row for row in self._rows if row.done == row.size]:
             self._look_back(row)
             self._controller.end(row.name)
+            self._endings.observe(row.size, cut=row.size == self._world.max_tokens)
             self._rows.remove(row)
             if row.request.arrival_seconds is not None:
                 self._seconds[row.index] = self._clock - row.request.arrival_seconds
