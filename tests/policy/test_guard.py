@@ -37,3 +37,25 @@ def test_credit_is_capped():
     for _ in range(2000):
         guard.settle(1, 5, 1.0)
     assert guard.credit == SETTINGS.guard_cap_tokens
+
+
+def test_a_round_may_cost_what_credit_and_its_certain_tokens_cover():
+    guard, keep = Guard(SETTINGS), 1 - SETTINGS.slowdown
+    for credit in (0.0, 1.0):
+        guard.inherit(credit)
+        most = (credit + 2) / (2 * keep)
+        assert guard.allows(2, 0.999 * most)
+        assert not guard.allows(2, 1.001 * most)
+
+
+def test_a_stall_is_not_held_against_speculation_for_hours():
+    guard = Guard(SETTINGS)
+    guard.settle(1, 1, 10_000.0)
+    assert guard.credit == -SETTINGS.guard_start_tokens
+
+
+def test_inherited_credit_is_kept_within_bounds():
+    guard = Guard(SETTINGS)
+    for credit, kept in ((-1e6, -SETTINGS.guard_start_tokens), (1e6, SETTINGS.guard_cap_tokens), (0.5, 0.5)):
+        guard.inherit(credit)
+        assert guard.credit == kept

@@ -53,11 +53,6 @@ class Tally:
         """Completions, by prompt."""
         return [runs[0].tokens for runs in self.answers]
 
-    @property
-    def stable(self) -> bool:
-        """Whether every run of a prompt gave the same tokens."""
-        return all(len({answer.tokens for answer in runs}) == 1 for runs in self.answers)
-
     def only(self, prompts: Sequence[int]) -> "Tally":
         """The same over some of the prompts."""
         return Tally(self.entry, [self.answers[i] for i in prompts])

@@ -1,1 +1,1 @@
-"""What produces draft tokens: a draft model, n-grams, nothing."""
+"""What produces draft tokens: a draft model, n-grams, or both."""
