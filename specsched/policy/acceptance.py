@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -121,16 +122,20 @@ class HazardTable:
             evidence.add(row, change, contribution.given)
 
     def _watch(self, regime: Regime, row: int, k: int, contribution: Contribution) -> None:
-        """Compare a request with what was believed of it; on an alarm most of that belief goes."""
+        """Compare a request with what was believed of it; on an alarm most of that belief goes.
+
+        What has made another draft of one, another target or other prompts, may have changed the others too.
+        """
         settings, surprise = self._settings, contribution.surprise
         watch = self._watches.setdefault((regime, row, k), Cusum(settings.alarm_slack, settings.alarm_threshold))
         unrest = self._unrest.setdefault((regime, row), Unrest(settings.alarm_slack, settings.unrest_threshold))
-        changed = {k} if watch.observe(surprise) else set()
+        kept = {(row, k): settings.alarm_keep} if watch.observe(surprise) else {}
         if unrest.observe(surprise):
-            changed = set(range(len(self._classes)))
-        self._alarms += bool(changed)
-        for each in changed:
-            self._of(regime).scale(row, each, settings.alarm_keep)
+            cells = product(self._rows.values(), range(len(self._classes)))
+            kept = {cell: settings.alarm_keep if cell[0] == row else settings.alarm_keep_others for cell in cells}
+        self._alarms += bool(kept)
+        for (changed, each), share in kept.items():
+            self._of(regime).scale(changed, each, share)
 
     def export(self, versions: Mapping[str, str]) -> tuple[Cell, ...]:
         """Return a cell wherever there is evidence; `versions` maps drafts to the hashes of their weights."""

@@ -31,6 +31,8 @@ class PolicySettings:
     """Sum of a draft's squared surprises, beyond what is usual, at which it is taken for another one."""
     alarm_keep: float = 0.1
     """Share of a draft's evidence in a class that an alarm leaves."""
+    alarm_keep_others: float = 0.3
+    """Share of the other drafts' evidence that is left where a draft is taken for another one."""
     offset_limit: float = 1.5
     """Bound of a request's offset u, in logits."""
     offset_sharing: float = 0.6

@@ -42,12 +42,12 @@ def test_unrest_rings_soon_where_surprises_grow_in_both_directions():
     assert sum(rung) >= 17
 
 
-def play(table, random, level, requests, start=0):
+def play(table, random, level, requests, start=0, draft="d"):
     for request in range(start, start + requests):
         hazard = 1 / (1 + np.exp(-(level + 0.7 * random.standard_normal())))
         for _ in range(20):
             accepted = int(np.cumprod(random.random(4) < hazard).sum())
-            record = RoundRecord("d", 4, accepted, 1, 0.1, 0.1, planned_gamma=4)
+            record = RoundRecord(draft, 4, accepted, 1, 0.1, 0.1, planned_gamma=4)
             table.observe(GREEDY, PI, record, f"request {request}")
 
 
@@ -64,3 +64,18 @@ def test_a_draft_that_got_worse_is_believed_to_be_worse_within_a_dozen_requests(
         assert (table.alarms > before) == (name == "watched")
     assert found["watched"] < found["unwatched"] - 0.1
     assert found["watched"] < 0.5
+
+
+def test_where_one_draft_is_another_one_the_others_are_believed_less():
+    found = {}
+    for kept in (0.3, 1.0):
+        settings = PolicySettings(max_gamma=4, alarm_threshold=1e9, alarm_keep_others=kept)
+        table, random = HazardTable(PI.classes, settings), np.random.default_rng(0)
+        play(table, random, -1.5, 60, draft="changed")
+        play(table, random, 0.5, 60, start=60, draft="other")
+        before = table.alarms
+        play(table, random, 2.0, 10, start=120, draft="changed")
+        assert table.alarms == before + 1
+        beliefs = table.beliefs(GREEDY, ("other",), PI)
+        found[kept] = (beliefs.a + beliefs.b)[0, 0]
+    assert found[0.3] < 0.6 * found[1.0]
