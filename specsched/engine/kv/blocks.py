@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask
 
-from specsched.engine.kv.base import BLOCK_TOKENS, BlindWindow, KeptBlock, KVRow, RaggedKV, StoredLayer, Window
+from specsched.engine.kv.base import BLOCK_TOKENS, KeptBlock, RaggedKV, StoredLayer
+from specsched.engine.kv.window import BlindWindow, KVRow, Window
 from specsched.engine.paged import page_mask
 from specsched.engine.transfer import to_device
 

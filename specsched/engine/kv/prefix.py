@@ -4,7 +4,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from specsched.engine.kv.base import BLOCK_TOKENS, KeptBlock, KVRow, RaggedKV
+from specsched.engine.kv.base import BLOCK_TOKENS, KeptBlock, RaggedKV
+from specsched.engine.kv.window import KVRow
 
 _Tokens = tuple[int, ...]
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from specsched.engine.kv.base import BLOCK_TOKENS, KeptBlock, KVRow, RaggedKV, StoredLayer, Window
+from specsched.engine.kv.base import BLOCK_TOKENS, KeptBlock, RaggedKV, StoredLayer
+from specsched.engine.kv.window import KVRow, Window
 
 _INITIAL_TOKENS = 128
 
