@@ -23,8 +23,7 @@ def look_back(
         if isinstance(proposer, LooksBack):
             started = clock()
             retraced = proposer.look_back(past)
-            outcome = None if retraced is None else retraced.outcome(draft)
-            controller.looked_back(row.job.request_id, len(row.tokens), clock() - started, outcome)
-            if outcome is not None:
-                found.append(outcome)
+            if retraced is not None:
+                found.append(retraced.outcome(draft))
+                controller.looked_back(row.job.request_id, len(row.tokens), clock() - started, found[-1])
     return tuple(found)

@@ -132,8 +132,8 @@ class Retrospective(Protocol):
         """Drafts that should take in a request's whole text and say what they would have brought; before its `end`."""
         ...
 
-    def looked_back(self, request_id: str, context_tokens: int, seconds: float, outcome: Counterfactual | None) -> None:
-        """Account for the time that one of them took, before its `end`, and learn what it says if it can say it."""
+    def looked_back(self, request_id: str, context_tokens: int, seconds: float, outcome: Counterfactual) -> None:
+        """Learn what one of them says, and account for the time that it took, before its `end`."""
         ...
 
 

@@ -119,9 +119,9 @@ class AdaptiveController:
             self._guards.inherit(before.credits)
             self._costs, self._vetoes, self._endings = before.costs, before.vetoes, before.endings
 
-    def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:  # noqa: ARG002 - beliefs are of its regime
-        """Take a row with its plan."""
-        self._members[request_id] = Member.of(plan, self._settings)
+    def begin(self, request_id: str, plan: Plan, *, sampled: bool) -> None:
+        """Take a row with its plan; what it believes is of the row's regime."""
+        self._members[request_id] = Member.of(plan, self._settings, sampled=sampled)
         self._bound = max(self._bound, plan.gamma)
 
     def choose(self, rows: Sequence[RowView]) -> list[Arm]:
@@ -156,19 +156,16 @@ class AdaptiveController:
             return ()
         rows = sum(self._rows.values())
         covered = self._guards.covered(self._rows) * self._costs.plain(rows, context_tokens)
-        return self._rivals.chosen(member.plan.candidates, member.started, context_tokens, self._costs, rows, covered)
+        return self._rivals.chosen(
+            member.plan.candidates, member.started, context_tokens, self._costs, rows, covered, sampled=member.sampled
+        )
 
-    def looked_back(
-        self,
-        request_id: str,  # noqa: ARG002 - the port's
-        context_tokens: int,
-        seconds: float,
-        outcome: Counterfactual | None,
-    ) -> None:
+    def looked_back(self, request_id: str, context_tokens: int, seconds: float, outcome: Counterfactual) -> None:
         """Take the time from the account, and from the guards': rows may have waited for it."""
-        if outcome is not None:
-            self._costs.shortfalls.look_back(outcome)
-        self._rivals.spend(seconds)
+        draft = outcome.draft_model
+        self._costs.shortfalls.look_back(outcome)
+        expected = self._costs.prefill(draft, context_tokens)
+        self._rivals.spend(seconds, expected, draft, sampled=self._members[request_id].sampled)
         self._guards.settle(self._rows, {}, seconds / self._costs.plain(sum(self._rows.values()), context_tokens))
 
     def end(self, request_id: str) -> None:

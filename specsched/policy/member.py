@@ -18,6 +18,7 @@ class Member:
     draft: str
     follows: bool
     """Whether the controller may choose for it: its caller did not, and there is something to choose."""
+    sampled: bool = False
     rounds: int = 0
     made: int = 0
     """Tokens that it was seen to commit."""
@@ -27,10 +28,10 @@ class Member:
     """Drafts whose first round, the one that takes in the prompt, is over."""
 
     @classmethod
-    def of(cls, plan: Plan, settings: PolicySettings) -> "Member":
+    def of(cls, plan: Plan, settings: PolicySettings, *, sampled: bool) -> "Member":
         """Begin with what the plan believes."""
         hazards = RequestHazards(plan.candidates, settings)
-        return cls(plan, hazards, _first_draft(plan), not plan.pinned and bool(plan.candidates))
+        return cls(plan, hazards, _first_draft(plan), not plan.pinned and bool(plan.candidates), sampled)
 
     def observe(self, record: RoundRecord) -> None:
         """Learn from one of its rounds."""

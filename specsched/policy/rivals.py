@@ -1,7 +1,8 @@
 """Which drafts are held against a request that is over and did not play them (POLICY.md, "Counterfactuals")."""
 
 import math
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 
 from specsched.policy.batch import Batch, Lane
 from specsched.policy.cost import TrackedCosts
@@ -17,6 +18,10 @@ _LEAST_FORGOTTEN = 1e-4
 """Nothing is learnt for more than ten thousand tokens."""
 
 
+_CALMING = 0.9
+"""What is left of a surprise with each time that was none."""
+
+
 class Rivals:
     """An account of time that rounds pay a share into, and a turn for whoever promises to win most for its cost.
 
@@ -27,14 +32,19 @@ class Rivals:
         self._tokens_ahead = 1 / max(1 - settings.forgetting, _LEAST_FORGOTTEN)
         self._share = settings.hindsight_share
         self._seconds = 0.0
+        self._dearness: dict[tuple[str, bool], float] = defaultdict(lambda: 1.0)
+        """Measured ÷ predicted time, by draft and whether a row is sampled: to cut laws off may take most of it."""
 
     def earn(self, seconds: float) -> None:
         """Put in a round's share."""
         self._seconds += self._share * seconds
 
-    def spend(self, seconds: float) -> None:
-        """Take out what looking back took."""
+    def spend(self, seconds: float, expected: float, draft: str, *, sampled: bool) -> None:
+        """Take out what looking back took, and expect as much of the next time: less only by and by."""
         self._seconds -= seconds
+        if expected:
+            known = self._dearness[draft, sampled]
+            self._dearness[draft, sampled] = max(1.0, seconds / expected, _CALMING * known)
 
     def chosen(
         self,
@@ -44,6 +54,8 @@ class Rivals:
         costs: TrackedCosts,
         rows: int = 1,
         most_seconds: float = math.inf,
+        *,
+        sampled: bool = False,
     ) -> tuple[str, ...]:
         """Return those of a request's drafts that it did not play and there is time for, as their turns come.
 
@@ -51,18 +63,27 @@ class Rivals:
         """
         if not self._share:
             return ()
-        won = self._won(candidates, context_tokens, costs, rows)
+        seconds = {
+            draft: self._dearness[draft, sampled] * costs.prefill(draft, context_tokens)
+            for draft in (each.draft_model for each in candidates)
+        }
+        won = self._won(candidates, context_tokens, costs, rows, seconds)
         waiting = sorted((draft for draft in won if draft not in played), key=lambda draft: -won[draft])
         chosen, left = [], min(self._seconds, most_seconds)
         for draft in waiting:
-            left -= costs.prefill(draft, context_tokens)
+            left -= seconds[draft]
             if won[draft] <= 0 or left < 0:
                 break
             chosen.append(draft)
         return tuple(chosen)
 
     def _won(
-        self, candidates: Collection[Candidate], context_tokens: int, costs: TrackedCosts, rows: int
+        self,
+        candidates: Collection[Candidate],
+        context_tokens: int,
+        costs: TrackedCosts,
+        rows: int,
+        seconds: Mapping[str, float],
     ) -> dict[str, float]:
         """Seconds that are to be won by looking at each, less those that rows wait for it.
 
@@ -72,7 +93,7 @@ class Rivals:
         best = max((_goodput(each, 0.0, context_tokens, costs, rows) for each in candidates), default=0.0)
         won = {}
         for each in candidates:
-            cost = rows * costs.prefill(each.draft_model, context_tokens)
+            cost = rows * seconds[each.draft_model]
             better = max(best, _goodput(each, _HOPE, context_tokens, costs, rows)) if cost else math.inf
             won[each.draft_model] = _CHANCE * self._tokens_ahead * (1 / best - 1 / better) - cost
         return won

@@ -79,7 +79,7 @@ class Succession:
         asked = reign.controller if reign else None
         return asked.rivals(request_id, context_tokens) if isinstance(asked, Retrospective) else ()
 
-    def looked_back(self, request_id: str, context_tokens: int, seconds: float, outcome: Counterfactual | None) -> None:
+    def looked_back(self, request_id: str, context_tokens: int, seconds: float, outcome: Counterfactual) -> None:
         """Tell the row's controller."""
         told = self._of_row[request_id].controller
         if isinstance(told, Retrospective):

@@ -19,7 +19,7 @@ from specsched.engine.row import Row
 from specsched.policy.base import Arm, Retrospective
 from specsched.policy.counterfactual import Retraced
 from specsched.policy.succession import Succession
-from specsched.records import NO_DRAFT, Beta, Candidate, Plan, Sampling
+from specsched.records import NO_DRAFT, Beta, Candidate, Counterfactual, Plan, Sampling
 from tests.helpers.tiny import ScriptedController, always, engine_of, job, perturbed, run, tiny_network
 
 TARGET = tiny_network(seed=4)
@@ -231,5 +231,5 @@ def test_settings_that_change_pass_the_question_on():
     assert isinstance(succession, Retrospective)
     succession.begin("r", PLAN, sampled=False)
     assert succession.rivals("r", 10) == ("d", "ngram", "gone")
-    succession.looked_back("r", 10, 0.5, None)
+    succession.looked_back("r", 10, 0.5, Counterfactual("d", 0.0, (), ()))
     assert succession.rivals("unknown", 10) == ()

@@ -20,7 +20,7 @@ def plan(draft, **hazards):
 
 def cast(*plans, step=0.2, left=200):
     """Every row is due once, in turn; returns who serves whom."""
-    members = [Member.of(each, SETTINGS) for each in plans]
+    members = [Member.of(each, SETTINGS, sampled=False) for each in plans]
     rows = [RowView(name, 100, left) for name, _ in zip(NAMES, members, strict=False)]
     costs = TrackedCosts(CostModel(grid(step=step, drafts=("good", "bad", "other"))))
     for place in range(len(members)):

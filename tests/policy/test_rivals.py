@@ -45,7 +45,7 @@ def test_the_account_grows_with_rounds_and_pays_for_what_it_covers():
     assert account(1_100).chosen(EVERY, ("cheap",), 10, costs()) == ("ngram", "dear")
     assert account(1_100).chosen(EVERY, (), 10, costs(), most_seconds=1.0) == ("ngram", "cheap")
     spent = account(1_100)
-    spent.spend(10.5)
+    spent.spend(10.5, 10.0, "dear", sampled=False)
     assert spent.chosen(EVERY, (), 10, costs()) == ("ngram",)
 
 
@@ -80,6 +80,16 @@ def test_a_rival_is_priced_by_what_it_drafts():
         for _ in range(100):
             known.shortfalls.observe(RoundRecord("short", drafted, 0, 1, 0.0, 1.0, planned_gamma=4))
         assert account(500).chosen([rival], (), 10, known) == chosen
+
+
+def test_one_that_took_longer_than_expected_waits_for_as_much_the_next_time():
+    rivals = account(500)
+    rivals.spend(3.0, 1.0, "cheap", sampled=True)  # sampled rows' laws may be dear to cut off
+    assert rivals.chosen(EVERY, (), 10, costs(), sampled=False) == ("ngram", "cheap")
+    assert rivals.chosen(EVERY, (), 10, costs(), sampled=True) == ("ngram",)
+    for _ in range(10):
+        rivals.spend(0.0, 1.0, "cheap", sampled=True)
+    assert rivals.chosen(EVERY, (), 10, costs(), sampled=True) == ("ngram", "cheap")
 
 
 def test_no_share_no_hindsight():

@@ -121,7 +121,7 @@ class HedgeSpecController(PlansController):
         plan = self._plans.get(request_id, Plan())
         return tuple(each.draft_model for each in plan.candidates if each.draft_model != plan.draft_model)
 
-    def looked_back(self, request_id: str, context_tokens: int, seconds: float, outcome: Counterfactual | None) -> None:
+    def looked_back(self, request_id: str, context_tokens: int, seconds: float, outcome: Counterfactual) -> None:
         """No account is kept."""
 
     def _wanted(self, rows: Sequence[RowView]) -> list[Arm]:
