@@ -39,6 +39,9 @@ _REPORT_SECONDS = 1.0
 _PROFILE_SECONDS = 120.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _LEAST_LOOK_SECONDS = 0.05
+_UNREAD_BYTES = 256
+"""Of a call, on their way to us: a few rounds. What we lag behind by stays with the worker, which sends it together; in
+64 KiB, gRPC's own choice, there is room for a thousand rounds to be read one by one."""
 
 
 class WorkerConnection:
@@ -261,6 +264,8 @@ def _options(patience: Patience) -> Sequence[tuple[str, int]]:
     keepalive = round(patience.keepalive_seconds * 1000)
     return (
         ("grpc.max_receive_message_length", -1),
+        ("grpc.http2.lookahead_bytes", _UNREAD_BYTES),
+        ("grpc.http2.bdp_probe", 0),  # it would widen what may be unread
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 2000),  # a lone attempt's time; the pauses between are the two beside it
         ("grpc.max_reconnect_backoff_ms", 500),

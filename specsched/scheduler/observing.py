@@ -18,17 +18,18 @@ class Observer:
     """Passes on what rounds did."""
 
     def __init__(self, policy: Policy, meter: Meter, logbook: Logbook, capture: Sink[CapturedCompletion]) -> None:
-        self._policy = policy
         self._meter = meter
         self._logbook = logbook
         self._capture = capture
         self._speed = Speed(meter)
         self.endings = Endings()
         """What completions come to."""
+        self.follow(policy)
 
     def follow(self, policy: Policy) -> None:
         """Let another policy learn, also from the rounds of requests that began under the one before."""
         self._policy = policy
+        self._looks_back = policy if isinstance(policy, LearnsFromHindsight) else None  # asked here: it is not cheap
 
     def observe(self, case: Case, account: Account, delta: TextChunk, chunk: Chunk, now: float) -> None:
         """Take in one chunk, as a caller gets it and as it came from a worker.
@@ -42,9 +43,9 @@ class Observer:
         if record is None:
             return
         self._policy.observe(case.observation(record))
-        if isinstance(self._policy, LearnsFromHindsight):
+        if self._looks_back is not None:
             for outcome in chunk.hindsight:
-                self._policy.look_back(case.hindsight(outcome))
+                self._looks_back.look_back(case.hindsight(outcome))
         prompt_class = case.decision.prompt_class
         self._meter.round(case.request.tenant, prompt_class, record)
         plain_seconds = case.plain_seconds(record.batch_size, account.tokens)
