@@ -10,9 +10,9 @@ from specsched.policy.offset import tokens_by_gamma
 from specsched.policy.settings import PolicySettings
 from specsched.records import Beta, Candidate
 
-_HOPE, _CHANCE = 3**0.5, 1 / 6
-"""Hazards may lie so many standard deviations above what is believed of them, with this chance: the upper one of the
-three points that stand for a normal law (Gauss-Hermite)."""
+_HOPES = ((1.356, 0.2221), (2.857, 0.0113))
+"""Hazards may lie so many standard deviations above what is believed of them, with these chances: the upper ones of the
+five points that stand for a normal law (Gauss-Hermite)."""
 
 _LEAST_FORGOTTEN = 1e-4
 """Nothing is learnt for more than ten thousand tokens."""
@@ -94,8 +94,9 @@ class Rivals:
         won = {}
         for each in candidates:
             cost = rows * seconds[each.draft_model]
-            better = max(best, _goodput(each, _HOPE, context_tokens, costs, rows)) if cost else math.inf
-            won[each.draft_model] = _CHANCE * self._tokens_ahead * (1 / best - 1 / better) - cost
+            hopes = ((_goodput(each, hope, context_tokens, costs, rows), chance) for hope, chance in _HOPES)
+            saved = sum(chance * (1 / best - 1 / max(best, better)) for better, chance in hopes) if cost else math.inf
+            won[each.draft_model] = self._tokens_ahead * saved - cost
         return won
 
 
