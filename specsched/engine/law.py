@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from specsched.engine.transfer import to_device
+from specsched.engine.truncation import truncate
 from specsched.records import Job, Sampling
 
 
@@ -139,24 +140,8 @@ def _truncate(logits: Tensor, spans: Sequence[Span]) -> Tensor:
         floor = logits.amax(-1, keepdim=True) + to_device(min_p, logits.device).log()[:, None]
         logits = logits.masked_fill(logits < floor, -torch.inf)
     if any(k < vocab for k in top_k) or any(p < 1.0 for p in top_p):
-        logits = _top_k_top_p(logits, to_device(top_k, logits.device), to_device(top_p, logits.device))
+        logits = truncate(logits, to_device(top_k, logits.device), to_device(top_p, logits.device))
     return logits
-
-
-def _top_k_top_p(logits: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
-    """Keep the k likeliest tokens, then the smallest head of them that holds mass p. At least one token stays.
-
-    A stable sort breaks ties by token id, so that the same logits always keep the same set.
-    """
-    ordered, index = logits.sort(dim=-1, descending=True, stable=True)
-    rank = torch.arange(logits.shape[-1], device=logits.device)
-    ordered = ordered.masked_fill(rank >= top_k[:, None], -torch.inf)
-    mass = ordered.softmax(-1, dtype=torch.float64)
-    before = mass.cumsum(-1) - mass
-    dropped = (before >= top_p[:, None]) & (top_p < 1.0)[:, None]  # mass before it already reaches p
-    dropped[:, 0] = False
-    ordered = ordered.masked_fill(dropped, -torch.inf)
-    return torch.empty_like(logits).scatter_(-1, index, ordered)
 
 
 def _bias_vector(sampling: Sampling, vocab_size: int, device: torch.device) -> Tensor | None:
