@@ -57,4 +57,6 @@ def _told(budget: GuardBudget) -> str:
     whose = f"tenant {budget.tenant or '(default)'} on {budget.worker_id}"
     if budget.tokens is None:
         return f"{whose} has decoded nothing there yet"
-    return f"{whose} may lose {max(0.0, budget.tokens):.1f} tokens against plain decoding"
+    if budget.tokens < 0:
+        return f"{whose} may lose nothing: it is {-budget.tokens:.1f} tokens behind plain decoding"
+    return f"{whose} may lose {budget.tokens:.1f} tokens against plain decoding"

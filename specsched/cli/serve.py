@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -141,9 +140,10 @@ def _operators_server(
 def _kept(config: Config) -> "Iterator[Path]":
     """Write down what the service started with: a worker that starts again must not meet a file that was changed."""
     from specsched.config.changes import as_yaml, shown
+    from specsched.worker.run_folder import RunFolder
 
-    with tempfile.TemporaryDirectory(prefix="specsched-") as folder:  # nobody else may enter it
-        file = Path(folder, "specsched.yaml")
+    with RunFolder() as folder:  # nobody else may enter it
+        file = folder / "specsched.yaml"
         file.write_text(as_yaml(shown(config)), encoding="utf-8")
         yield file
 

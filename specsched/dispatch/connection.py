@@ -10,7 +10,9 @@ import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from specsched.dispatch.channel import channel_options
 from specsched.dispatch.drafts import WorkerDrafts
+from specsched.dispatch.outage import Outage
 from specsched.dispatch.outstanding import Outstanding, as_reported
 from specsched.dispatch.patience import Patience
 from specsched.errors import CallFailed, JobFailed, RequestError, Unavailable, WorkerLost
@@ -39,9 +41,6 @@ _REPORT_SECONDS = 1.0
 _PROFILE_SECONDS = 120.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _LEAST_LOOK_SECONDS = 0.05
-_UNREAD_BYTES = 256
-"""Of a call, on their way to us: a few rounds. What we lag behind by stays with the worker, which sends it together; in
-64 KiB, gRPC's own choice, there is room for a thousand rounds to be read one by one."""
 
 
 class WorkerConnection:
@@ -76,6 +75,7 @@ class WorkerConnection:
         self.outstanding = Outstanding(address)
         self._reported = WorkerLoad(address, 0, 0, 0, 0)
         self._suspected = asyncio.Event()
+        self._outage = Outage(address, patience.keepalive_seconds)
         self._hangs = 0
         """In a row, no word between them."""
         self._calls: set[grpc.aio.UnaryStreamCall[Any, Any]] = set()
@@ -93,12 +93,14 @@ class WorkerConnection:
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                await _cancelled(tasks)
+                followed, *_ = await _cancelled(tasks)
             if self._credentials() is not self._shown:
                 self._reopen()
                 continue
             if self.info is not None:  # its health's stream broke off, without a word that it drains
                 self._lost("connection lost")
+            if isinstance(followed, Exception):
+                self._outage.goes_on(_cause(followed))
             await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, _RECONNECT_SECONDS * 2.0**self._hangs))
 
     async def close(self) -> None:
@@ -108,7 +110,7 @@ class WorkerConnection:
 
     def _open(self) -> None:
         self._shown = self._credentials()
-        self._channel = open_channel(self.address, self._shown, _options(self._patience))
+        self._channel = open_channel(self.address, self._shown, channel_options(self._patience))
         self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its stubs know no aio
 
@@ -211,6 +213,7 @@ class WorkerConnection:
                 await self.drafts.obey(info)
                 known = self.info
                 info = self.info = replace(info, worker_id=self._name(info.worker_id, self.address))
+                self._outage.end()
                 if known is not None:  # over another connection: its rows run on
                     continue
                 self.outstanding = Outstanding(info.worker_id)
@@ -218,6 +221,7 @@ class WorkerConnection:
                 self._tell(ready=True)
                 changed.set()
             else:
+                self._outage.end()
                 self._lost(None)
 
     async def _until_hung(self) -> None:
@@ -260,24 +264,6 @@ class WorkerConnection:
             observer(self.address, ready)
 
 
-def _options(patience: Patience) -> Sequence[tuple[str, int]]:
-    keepalive = round(patience.keepalive_seconds * 1000)
-    return (
-        ("grpc.max_receive_message_length", -1),
-        ("grpc.http2.lookahead_bytes", _UNREAD_BYTES),
-        ("grpc.http2.bdp_probe", 0),  # it would widen what may be unread
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 2000),  # a lone attempt's time; the pauses between are the two beside it
-        ("grpc.max_reconnect_backoff_ms", 500),
-        ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.keepalive_time_ms", keepalive),
-        ("grpc.keepalive_timeout_ms", keepalive),
-        ("grpc.http2.ping_timeout_ms", keepalive),  # a ping that measures bandwidth comes in its place
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.max_pings_without_data", 0),
-    )
-
-
 def no_credentials() -> None:
     """Show nothing."""
 
@@ -287,8 +273,13 @@ def _cancelling() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> None:
-    """Cancel all, and take what they still raise: a worker that is not there is said once, and tried again."""
+def _cause(error: Exception) -> str:
+    """Say in a line why a worker's health cannot be followed."""
+    return f"{error.code().name}: {error.details()}" if isinstance(error, grpc.aio.AioRpcError) else repr(error)
+
+
+async def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> list[Any]:
+    """Cancel all, and return what they come to, or raise."""
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    return await asyncio.gather(*tasks, return_exceptions=True)

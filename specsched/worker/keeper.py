@@ -79,7 +79,8 @@ class Keeper:
             return Ending("spawn_failed", error.strerror or str(error), 0.0)
         log.info("worker_started", worker=self.worker_id, pid=process.pid)
         if self._start_seconds is not None:
-            self._condemn("start_timeout", f"not ready after {self._start_seconds:g} s", self._start_seconds)
+            detail = f"not ready after {self._start_seconds:g} s (workers.start_timeout_seconds)"
+            self._condemn("start_timeout", detail, self._start_seconds)
         try:
             return self._ending(await process.wait())
         finally:

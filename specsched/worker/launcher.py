@@ -1,8 +1,6 @@
 """Keeps worker processes alive: starts them, restarts those that die or hang, ends them with the service."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
@@ -11,6 +9,7 @@ import structlog
 from specsched.errors import SetupError
 from specsched.worker.backoff import Backoff
 from specsched.worker.keeper import Ending, Keeper
+from specsched.worker.run_folder import RunFolder
 
 log = structlog.get_logger()
 
@@ -49,7 +48,7 @@ class Launcher:
         self._backoff = backoff or Backoff()
         self._restarted = restarted
         self._start_seconds = start_seconds
-        self._folder = ""
+        self._folder = RunFolder()
         self._keepers: dict[str, Keeper] = {}
         """By address."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -84,9 +83,9 @@ class Launcher:
 
     async def __aenter__(self) -> Self:
         """Start all workers; they are ready when their health says so."""
-        self._folder = tempfile.mkdtemp(prefix="specsched-")  # short: a socket's path has 107 bytes
+        folder = self._folder.__enter__()  # its path is short: a socket's has 107 bytes
         for worker_id in (f"worker-{i}" for i in range(self._count)):
-            address = f"unix:{self._folder}/{worker_id}.sock"
+            address = f"unix:{folder}/{worker_id}.sock"
             command = self._command(worker_id, address)
             self._keepers[address] = Keeper(worker_id, command, self._env, self._start_seconds)
         self._tasks = [asyncio.create_task(self._keep(keeper)) for keeper in self._keepers.values()]
@@ -97,7 +96,7 @@ class Launcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.__exit__()
 
     async def failed(self) -> None:
         """Return never; raise SetupError when a worker can never be started."""
