@@ -6,9 +6,10 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE requirements.lock ./
 COPY specsched specsched
 COPY models models
+COPY docker/scheduler_requirements.py docker/
 RUN python3 -m venv /opt/specsched \
-    && grep -vE '^(torch|transformers|numba|llvmlite)==' requirements.lock > scheduler.lock \
-    && /opt/specsched/bin/pip install --no-cache-dir -r scheduler.lock \
+    && python3 docker/scheduler_requirements.py > scheduler.txt \
+    && /opt/specsched/bin/pip install --no-cache-dir --constraint requirements.lock hatchling -r scheduler.txt \
     && /opt/specsched/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM ${BASE}

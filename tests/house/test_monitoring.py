@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,8 @@ from specsched.telemetry.service_metrics import (
     WorkerMetrics,
 )
 
-DOCKER = Path(__file__).parents[2] / "docker"
+ROOT = Path(__file__).parents[2]
+DOCKER = ROOT / "docker"
 PROMETHEUS = DOCKER / "prometheus"
 DASHBOARD = DOCKER / "grafana" / "dashboards" / "specsched.json"
 NAME = re.compile(r"specsched_[a-z_]+")
@@ -138,3 +141,27 @@ def test_bases_of_images_are_pinned():
     for path in DOCKER.glob("*Dockerfile"):
         bases = re.findall(r"^ARG BASE=(\S+)$", path.read_text(), re.MULTILINE)
         assert [base for base in bases if re.search(r":\d+\.\d+\.\d+", base)] == bases != []
+
+
+def test_images_install_by_the_lock_and_none_of_what_develops_the_project():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for path in DOCKER.glob("*Dockerfile"):
+        installs = re.findall(r"pip install (?:\S+ )*?--constraint requirements\.lock ([^\n\\]+)", path.read_text())
+        assert installs, path
+        assert "-r requirements.lock" not in path.read_text()
+        named = {extra for line in installs for extra in re.findall(r"\.\[([a-z,]+)\]", line)}
+        assert named <= {"fast,redis,telemetry"}
+    printed = subprocess.run(
+        [sys.executable, DOCKER / "scheduler_requirements.py"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    names = {_name(each) for each in printed}
+    assert not names & {
+        "torch",
+        "transformers",
+        *(_name(each) for group in ("dev", "kit", "fast") for each in extras[group]),
+    }
+    assert {_name(each) for group in ("redis", "telemetry") for each in extras[group]} <= names
+
+
+def _name(requirement):
+    return re.split(r"[\[<>=!~ ]", requirement)[0]
