@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from math import prod
 
@@ -118,8 +119,8 @@ class Batch:
                 seconds[0] += self._costs.drafting(draft, team.pinned, team.pinned_gamma, self._context)
             overhead, step = self._costs.line(draft, team.rows, self._context)  # the same under all other bounds
             gammas = _longest(team.pinned_gamma, team.free_limit, self.highest)
-            for bound in range(1, len(seconds)):
-                seconds[bound] += overhead + step * gammas[bound]
+            plain, *drafting = zip(seconds, gammas, strict=True)
+            seconds = [plain[0], *(before + (overhead + step * gamma) for before, gamma in drafting)]
         return seconds
 
     def _expected_seconds(self) -> list[float]:
@@ -145,7 +146,8 @@ def _reaching(tokens: Sequence[float], size: int) -> Sequence[float]:
     return tokens if len(tokens) >= size else (*tokens, *([tokens[-1]] * (size - len(tokens))))
 
 
-def _longest(pinned: int, free: int, highest: int) -> list[int]:
+@lru_cache(1024)
+def _longest(pinned: int, free: int, highest: int) -> tuple[int, ...]:
     """By bound, from 0 to `highest`: the longest γ if some play `pinned` whatever it is, and others up to `free`."""
     most = max(pinned, free)
-    return ([pinned] * pinned + [*range(pinned, most)] + [most] * (highest + 1))[: highest + 1]
+    return ((pinned,) * pinned + (*range(pinned, most),) + (most,) * (highest + 1))[: highest + 1]

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from specsched.records import Beta
 
 Array = NDArray[np.float64]
-Indices = NDArray[np.intp]
 
 EDGE = 1e-3
 """Hazards are believed no nearer to 0 and 1."""

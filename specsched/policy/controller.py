@@ -253,11 +253,16 @@ class AdaptiveController:
 
     def _charge(self, played: _Round, slowness: float) -> None:
         """Settle the guards' accounts; what pinned rows cost is their callers' will."""
-        seats = zip(played.rows, played.members, strict=True)
-        own = [(row.tenant, played.records[row.request_id]) for row, member in seats if member.follows]
-        drafted = any(record.planned_gamma for _, record in own)
-        tokens = by_tenant([(tenant, record.num_accepted + 1) for tenant, record in own])
-        self._guards.settle(by_tenant([(tenant, 1) for tenant, _ in own]), tokens, slowness if drafted else 1.0)
+        rows: dict[str, int] = {}
+        tokens: dict[str, int] = {}
+        drafted = False
+        for row, member in zip(played.rows, played.members, strict=True):
+            if member.follows:
+                record = played.records[row.request_id]
+                rows[row.tenant] = rows.get(row.tenant, 0) + 1
+                tokens[row.tenant] = tokens.get(row.tenant, 0) + record.num_accepted + 1
+                drafted = drafted or record.planned_gamma > 0
+        self._guards.settle(rows, tokens, slowness if drafted else 1.0)
 
 
 def _starting(draft: str, played: _Round) -> list[Member]:

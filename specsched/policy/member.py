@@ -42,7 +42,7 @@ class Member:
     def turn(self, settings: PolicySettings) -> bool:
         """Whether its draft is looked at again: every few rounds, and sooner at first, where a round tells most."""
         rounds, every = self.rounds, settings.reconsider_rounds
-        return self.follows and (rounds % every == 0 or rounds in {every // 4, every // 2})
+        return self.follows and (rounds % every == 0 or rounds in (every // 4, every // 2))
 
     def lane(self, row: RowView, draft: str | None = None) -> Lane:
         """Its part of the round that comes, with another draft if one is named."""

@@ -53,10 +53,11 @@ class RequestHazards:
         hazards = self._shifted(record.draft_model)
         surprise = information = 0.0
         for hazard, hit, miss in zip(hazards, *outcomes(record, len(hazards)), strict=True):
-            if hit + miss == 0:
+            mass = hit + miss
+            if mass == 0:
                 break  # censored, and so is what comes after
-            surprise += hit - (hit + miss) * hazard
-            information += (hit + miss) * hazard * (1 - hazard)
+            surprise += hit - mass * hazard
+            information += mass * hazard * (1 - hazard)
         self._move(self._covariance[place], place, surprise, information)
         self._hazards.clear()
         self._tokens.clear()
