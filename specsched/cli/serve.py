@@ -70,7 +70,9 @@ async def _serve(config: Config, origin: "Source") -> None:
     from specsched.wire.rpc import CODES
 
     security, manifest = security_of(config), manifest_of(config)
-    patience = Patience(config.workers.keepalive_seconds, config.workers.round_timeout_seconds)
+    section = config.workers
+    outage = section.keepalive_seconds if section.addresses else section.start_timeout_seconds
+    patience = Patience(section.keepalive_seconds, section.round_timeout_seconds, outage)
     registry, dispatcher = CollectorRegistry(), GrpcDispatcher(security.worker_certificates, patience)
     configs, calls = ConfigMetrics(registry, config.sha), CallMetrics(registry, METHODS, CODES)
     async with AsyncExitStack() as stack:

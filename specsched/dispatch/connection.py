@@ -75,7 +75,7 @@ class WorkerConnection:
         self.outstanding = Outstanding(address)
         self._reported = WorkerLoad(address, 0, 0, 0, 0)
         self._suspected = asyncio.Event()
-        self._outage = Outage(address, patience.keepalive_seconds)
+        self._outage = Outage(address, patience.outage_seconds)
         self._hangs = 0
         """In a row, no word between them."""
         self._calls: set[grpc.aio.UnaryStreamCall[Any, Any]] = set()

@@ -11,12 +11,14 @@ _LONGEST_GAMMA = 64
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Limits of silence. The first is gRPC's, below any row; the second is for rows that make no round."""
+    """Limits of silence: gRPC's, below any row; of rows that make no round; of an address, which is only told of."""
 
     keepalive_seconds: float = 10.0
     """A connection that is silent so long is asked for a sign of life, and given as long again to answer."""
     round_seconds: float = 30.0
     """Least time for a round, however quick the worker's profile says it is."""
+    outage_seconds: float = 10.0
+    """An address that answers nobody for so long is told of: one that is started here takes its time."""
 
     def round_limit(self, costs: CostGrid, unread_tokens: int) -> float:
         """Return the time within which some row must say something.

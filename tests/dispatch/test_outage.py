@@ -30,7 +30,7 @@ def test_an_outage_is_told_once_with_its_latest_cause_and_only_where_it_lasts():
 async def test_an_address_where_nobody_listens_is_told_with_the_cause(tmp_path):
     address = f"unix:{tmp_path}/nobody.sock"
     with capture_logs() as lines:
-        async with GrpcDispatcher(patience=Patience(keepalive_seconds=0.2)).connect([address]), asyncio.timeout(20.0):
+        async with GrpcDispatcher(patience=Patience(outage_seconds=0.2)).connect([address]), asyncio.timeout(20.0):
             while not lines:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.5)
