@@ -107,6 +107,7 @@ _BY_CODE: Mapping[grpc.StatusCode, type[SpecschedError]] = {
     grpc.StatusCode.FAILED_PRECONDITION: SetupError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlinePassed,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.UNKNOWN: Unavailable,  # gRPC's own word where a stream's connection broke
 }
 
 

@@ -141,10 +141,11 @@ def test_each_unforeseen_error_has_an_id_of_its_own() -> None:
     ("code", "kind"),
     [
         (grpc.StatusCode.INVALID_ARGUMENT, InvalidRequest),
+        (grpc.StatusCode.UNKNOWN, Unavailable),
         (grpc.StatusCode.DEADLINE_EXCEEDED, DeadlinePassed),
         (grpc.StatusCode.UNAVAILABLE, Unavailable),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, CallFailed),
-        (grpc.StatusCode.UNKNOWN, CallFailed),
+        (grpc.StatusCode.INTERNAL, CallFailed),
     ],
 )
 def test_a_status_without_details_is_judged_by_its_code(code: grpc.StatusCode, kind: type[SpecschedError]) -> None:
