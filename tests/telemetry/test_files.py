@@ -80,6 +80,17 @@ def test_a_full_file_is_followed_by_another_and_the_oldest_go(tmp_path, make):
 
 
 @pytest.mark.parametrize("kind", [JsonlWriter, ParquetWriter])
+def test_a_clock_that_is_set_back_makes_no_new_file_the_oldest(tmp_path, kind):
+    wall = Clock()
+    rows = {} if kind is ParquetWriter else {"row_of": row_of}
+    writer = kind(tmp_path, rotation=Rotation(max_bytes=1, keep_files=2), wall_clock=wall, **rows)
+    for record, wall.now in zip(EXPECTED, (9e5, 9e5 + 1, 100.0, 101.0, 102.0), strict=True):
+        writer.write([record])
+    writer.close()
+    assert [record.number for record in read_acceptance(tmp_path)] == [3, 4]
+
+
+@pytest.mark.parametrize("kind", [JsonlWriter, ParquetWriter])
 def test_an_old_file_is_ended(tmp_path, kind):
     clock = Clock()
     rows = {} if kind is ParquetWriter else {"row_of": row_of}

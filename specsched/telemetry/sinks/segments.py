@@ -4,8 +4,10 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,17 @@ class Segments:
         self._wall_clock = wall_clock
 
     def new(self) -> Path:
-        """Name a file that nobody has, in a folder that is there."""
+        """Name a file that nobody has, in a folder that is there.
+
+        It sorts after those that are there, also where the clock was set back: else it would be deleted as the oldest.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         now = datetime.fromtimestamp(self._wall_clock(), UTC)
-        return self.folder / f"{self._stem}-{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}{self._suffix}"
+        with suppress(ValueError):  # there is none, or it is named by somebody else
+            latest = max(self.folder.glob(f"{self._stem}-*"))  # whatever its suffix: files change theirs
+            stamp = latest.name.removeprefix(f"{self._stem}-").partition("-")[0]
+            now = max(now, datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC) + timedelta(microseconds=1))
+        return self.folder / f"{self._stem}-{now.strftime(_STAMP)}-{secrets.token_hex(4)}{self._suffix}"
 
     def files(self) -> Sequence[Path]:
         """All that are there, oldest first."""
