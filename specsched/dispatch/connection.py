@@ -8,19 +8,18 @@ from typing import Any
 
 import grpc
 import structlog
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
-from specsched.dispatch.channel import channel_options
+from specsched.dispatch.channel import Credentials, WorkerChannel
 from specsched.dispatch.drafts import WorkerDrafts
 from specsched.dispatch.outage import Outage
 from specsched.dispatch.outstanding import Outstanding, as_reported
 from specsched.dispatch.patience import Patience
 from specsched.errors import CallFailed, JobFailed, RequestError, Unavailable, WorkerLost
 from specsched.records import Chunk, Job, WorkerInfo, WorkerLoad
-from specsched.v1 import worker_pb2, worker_pb2_grpc
+from specsched.v1 import worker_pb2
 from specsched.wire.job import chunks_from_proto, job_to_proto
 from specsched.wire.status import error_of, raised_there
-from specsched.wire.tls import open_channel
 from specsched.wire.trace import trace_metadata
 from specsched.wire.worker import grid_from_proto, info_from_proto, reported_from_proto
 
@@ -31,9 +30,6 @@ WorkerObserver = Callable[[str, bool], None]
 
 UnresponsiveObserver = Callable[[str, str], None]
 """Told of a worker that was ready and answers no more, by its address, and why. It may be dead, or hang."""
-
-Credentials = Callable[[], grpc.ChannelCredentials | None]
-"""Returns what is shown now: the same object until it changes; None: the connection is plain."""
 
 _RECONNECT_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
@@ -78,24 +74,26 @@ class WorkerConnection:
         self._outage = Outage(address, patience.outage_seconds)
         self._hangs = 0
         """In a row, no word between them."""
-        self._calls: set[grpc.aio.UnaryStreamCall[Any, Any]] = set()
-        self._credentials = credentials
-        self._retiring: set[asyncio.Task[None]] = set()
-        self.drafts = WorkerDrafts(lambda: self._stub)
-        self._open()
+        self._channel = WorkerChannel(address, patience, credentials)
+        self.drafts = WorkerDrafts(lambda: self._channel.stub)
 
     async def watch(self, changed: asyncio.Event) -> None:
         """Follow the worker's health for ever; sets `changed` when it becomes ready."""
         while True:
             self._suspected.clear()
-            watched = (self._follow(changed), self._suspected.wait(), self._until_hung(), self._until_rotated())
+            watched = (
+                self._follow(changed),
+                self._suspected.wait(),
+                self._until_hung(),
+                self._channel.until_outdated(),
+            )
             tasks = [asyncio.ensure_future(each) for each in watched]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 followed, *_ = await _cancelled(tasks)
-            if self._credentials() is not self._shown:
-                self._reopen()
+            if self._channel.outdated:
+                self._channel.renew()
                 continue
             if self.info is not None:  # its health's stream broke off, without a word that it drains
                 self._lost("connection lost")
@@ -104,35 +102,8 @@ class WorkerConnection:
             await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, _RECONNECT_SECONDS * 2.0**self._hangs))
 
     async def close(self) -> None:
-        """Close all channels."""
-        await _cancelled(self._retiring)
+        """Close all that was opened."""
         await self._channel.close()
-
-    def _open(self) -> None:
-        self._shown = self._credentials()
-        self._channel = open_channel(self.address, self._shown, channel_options(self._patience))
-        self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
-        self._health: Any = health_pb2_grpc.HealthStub(self._channel)  # its stubs know no aio
-
-    def _reopen(self) -> None:
-        """Go on over another connection; calls that run end over the one that they began with."""
-        retiring = asyncio.create_task(self._retire(self._channel, frozenset(self._calls)))
-        self._retiring.add(retiring)
-        retiring.add_done_callback(self._retiring.discard)
-        self._open()
-        log.info("worker_connection_renewed", address=self.address)
-
-    async def _retire(self, channel: grpc.aio.Channel, calls: frozenset[object]) -> None:
-        try:
-            while calls & self._calls:  # noqa: ASYNC110 - it may take hours, and nobody waits
-                await asyncio.sleep(_REPORT_SECONDS)
-        finally:
-            await channel.close()
-
-    async def _until_rotated(self) -> None:
-        """Return when something else is to be shown."""
-        while self._credentials() is self._shown:  # noqa: ASYNC110 - looked up by a thread, which sets no event here
-            await asyncio.sleep(_REPORT_SECONDS)
 
     def load(self) -> WorkerLoad:
         """How busy it is, as far as is known here; KV and guard are as it last said."""
@@ -144,7 +115,7 @@ class WorkerConnection:
         while True:
             if self.info is not None:
                 with suppress(grpc.aio.AioRpcError):
-                    answer = await self._stub.Describe(worker_pb2.DescribeRequest(), timeout=_REPORT_SECONDS)
+                    answer = await self._channel.stub.Describe(worker_pb2.DescribeRequest(), timeout=_REPORT_SECONDS)
                     self._reported = reported_from_proto(answer)
             await asyncio.sleep(_REPORT_SECONDS)
 
@@ -161,7 +132,7 @@ class WorkerConnection:
     async def profile(self) -> bool:
         """Have the worker measure its costs anew, and go by them; returns whether it did."""
         try:
-            answer = await self._stub.ProfileCosts(worker_pb2.ProfileCostsRequest(), timeout=_PROFILE_SECONDS)
+            answer = await self._channel.stub.ProfileCosts(worker_pb2.ProfileCostsRequest(), timeout=_PROFILE_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise error_of(error) from error
         if answer.measured and self.info is not None:
@@ -171,8 +142,8 @@ class WorkerConnection:
     async def execute(self, job: Job) -> AsyncGenerator[Chunk, None]:
         """Run a job; closing the generator cancels the call."""
         outstanding = self.outstanding  # another one follows when the worker is ready again
-        call = self._stub.Execute(job_to_proto(job), metadata=trace_metadata(job.trace_parent))
-        self._calls.add(call)
+        call = self._channel.stub.Execute(job_to_proto(job), metadata=trace_metadata(job.trace_parent))
+        self._channel.calls.add(call)
         try:
             with outstanding.track(job) as ticket:
                 async for message in call:
@@ -184,11 +155,11 @@ class WorkerConnection:
         except grpc.aio.AioRpcError as error:
             raise self._raised(error, outstanding) from error
         except asyncio.CancelledError:
-            if call not in self._calls and not _cancelling():  # the call was cut, not its reader
+            if call not in self._channel.calls and not _cancelling():  # the call was cut, not its reader
                 raise WorkerLost("it hangs", alone=outstanding.rows_at_loss == 1) from None
             raise
         finally:
-            self._calls.discard(call)
+            self._channel.calls.discard(call)
             call.cancel()
 
     def _raised(self, error: grpc.aio.AioRpcError, outstanding: Outstanding) -> Exception:
@@ -206,9 +177,9 @@ class WorkerConnection:
         return WorkerLost(f"{error.code().name}: {raised}", alone=not drains and outstanding.rows_at_loss == 1)
 
     async def _follow(self, changed: asyncio.Event) -> None:
-        async for answer in self._health.Watch(health_pb2.HealthCheckRequest()):
+        async for answer in self._channel.health.Watch(health_pb2.HealthCheckRequest()):
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                described = await self._stub.Describe(worker_pb2.DescribeRequest())
+                described = await self._channel.stub.Describe(worker_pb2.DescribeRequest())
                 info, self._reported = info_from_proto(described), reported_from_proto(described)
                 await self.drafts.obey(info)
                 known = self.info
@@ -245,9 +216,7 @@ class WorkerConnection:
         self._hangs += 1
         self.outstanding.lost()
         self._lost(f"no round within {limit:.1f} s")
-        calls, self._calls = self._calls, set()
-        for call in calls:
-            call.cancel()
+        self._channel.cut()
 
     def _lost(self, why: str | None) -> None:
         """Take it out; `why` where it did not say so itself."""
@@ -262,10 +231,6 @@ class WorkerConnection:
     def _tell(self, *, ready: bool) -> None:
         for observer in self._observers:
             observer(self.address, ready)
-
-
-def no_credentials() -> None:
-    """Show nothing."""
 
 
 def _cancelling() -> bool:

@@ -6,13 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Self
 
-from specsched.dispatch.connection import (
-    Credentials,
-    UnresponsiveObserver,
-    WorkerConnection,
-    WorkerObserver,
-    no_credentials,
-)
+from specsched.dispatch.channel import Credentials, no_credentials
+from specsched.dispatch.connection import UnresponsiveObserver, WorkerConnection, WorkerObserver
 from specsched.dispatch.drafts import WorkerDrafts
 from specsched.dispatch.patience import Patience
 from specsched.errors import Unavailable

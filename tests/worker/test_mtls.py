@@ -59,10 +59,10 @@ async def test_a_certificate_that_is_exchanged_is_shown_from_then_on_and_streams
             job = Job("r", (20, 21), Sampling(temperature=0.0), Plan("draft", 2), 0, max_tokens=1500)
             chunks = dispatcher.execute(job)
             said = len((await anext(chunks)).token_ids)
-            before = dispatcher._connections[0]._channel
+            before = dispatcher._connections[0]._channel.stub
             issue(tmp_path, "scheduler", nodes, "scheduler")
             shown.read()()
-            while dispatcher._connections[0]._channel is before:
+            while dispatcher._connections[0]._channel.stub is before:
                 await asyncio.sleep(0.02)
             said += sum([len(chunk.token_ids) async for chunk in chunks])
             later = [chunk async for chunk in dispatcher.execute(replace(job, request_id="s", max_tokens=9))]
