@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, repeat
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -18,8 +18,8 @@ from specsched.records import CostGrid, CostPoint, DraftCost, Job, Plan, Samplin
 
 REPEATS = 3
 SWEEPS = 8
-"""Passes over the target's points at most. On a busy machine one point's runs in a row are all disturbed alike; runs
-that lie apart are not."""
+"""Passes over all points at most. On a busy machine one point's runs in a row are all disturbed alike, and what is
+timed first is timed cold; runs that lie apart are not."""
 CONTEXTS = (64, 512, 1536)
 LONE_ROW_POSITIONS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 17)
 BATCH_POSITIONS = (1, 2, 3, 5, 9)
@@ -54,6 +54,19 @@ class _Shape(NamedTuple):
     num_rows: int
     positions: int
     context: int
+
+
+class _Lookahead(NamedTuple):
+    """What one proposal drafts."""
+
+    draft: str
+    num_rows: int
+    context: int
+    gamma: int
+    """0: one token of a row that the draft has not seen, whose context it takes in."""
+
+
+_Point = TypeVar("_Point", _Shape, _Lookahead)
 
 
 class Profiler:
@@ -104,28 +117,25 @@ class Profiler:
         """Measure everything, nearest contexts and smallest batches first."""
         if self._seconds <= 0 or not self._contexts:
             return CostGrid(version, (), ())
-        verify_points = tuple(self._verify_points(self._seconds / 2))
-        share = self._seconds / 2 / max(1, len(self._proposers))
-        drafts = tuple(self._draft_cost(name, share) for name in self._proposers)
-        return CostGrid(version, verify_points, drafts)
+        return CostGrid(version, self._verify_points(self._seconds / 2), self._draft_costs(self._seconds / 2))
 
-    def _within(self, seconds: float, points: Iterator[CostPoint]) -> Iterator[CostPoint]:
+    def _least(
+        self, points: Sequence[_Point], measure: Callable[[_Point], float], seconds: float, surely: int
+    ) -> Mapping[_Point, float]:
+        """Sweep over points while there is time, the first ones in any case; what counts is the least of all sweeps."""
+        least: dict[_Point, float] = {}
         started = self._clock()
-        for point in points:
-            yield point
-            if self._clock() - started > seconds:
-                return
-
-    def _verify_points(self, seconds: float) -> Iterator[CostPoint]:
-        """Sweep over the shapes while there is time; what counts is the least of all sweeps."""
-        least: dict[_Shape, float] = {}
-        started = self._clock()
-        for shape in chain.from_iterable(repeat(tuple(self._shapes()), SWEEPS)):
-            least[shape] = min(self._verify_seconds(shape), least.get(shape, math.inf))
-            if self._clock() - started > seconds:
+        for number, point in enumerate(chain.from_iterable(repeat(points, SWEEPS))):
+            if number >= surely and self._clock() - started > seconds:
                 break
-        for shape, fastest in least.items():
-            yield CostPoint(shape.num_rows * shape.positions, shape.context, fastest)
+            least[point] = min(measure(point), least.get(point, math.inf))
+        return least
+
+    def _verify_points(self, seconds: float) -> tuple[CostPoint, ...]:
+        least = self._least(tuple(self._shapes()), self._verify_seconds, seconds, surely=1)
+        return tuple(
+            CostPoint(shape.num_rows * shape.positions, shape.context, fastest) for shape, fastest in least.items()
+        )
 
     def _shapes(self) -> Iterator[_Shape]:
         for context in self._contexts:
@@ -138,34 +148,53 @@ class Profiler:
         with self._opened(shape.num_rows, shape.context) as rows:
             return self._fastest(lambda: self._rounds.verify(rows, drafts))
 
-    def _draft_cost(self, name: str, seconds: float) -> DraftCost:
+    def _draft_costs(self, seconds: float) -> tuple[DraftCost, ...]:
+        """What is known of every draft at least: a lone row's costs, nearest context."""
+        points = tuple(self._lookaheads())
+        least = self._least(points, self._propose_seconds, seconds, surely=3 * len(self._proposers))
+        return tuple(self._draft_cost(name, least) for name in self._proposers)
+
+    def _places(self) -> Sequence[tuple[int, int]]:
+        """Rows and contexts that steps are measured at, without repetition."""
+        near, far = self._contexts[0], self._contexts[-1]
+        return tuple(dict.fromkeys(((1, near), (self._max_rows, near), (1, far))))
+
+    def _lookaheads(self) -> Iterator[_Lookahead]:
+        for number, (num_rows, context) in enumerate(self._places()):
+            gammas = (1, LONG_GAMMA) if number else (0, 1, LONG_GAMMA)
+            yield from (_Lookahead(name, num_rows, context, gamma) for name in self._proposers for gamma in gammas)
+
+    def _draft_cost(self, name: str, least: Mapping[_Lookahead, float]) -> DraftCost:
         """A round of γ costs o + γ·τ: two lookaheads give both."""
-        proposer = self._proposers[name]
-        context = self._contexts[0]
-        with self._opened(1, context) as rows:
-            prefill = self._timed(lambda: proposer.propose(rows, [1])) / context
-            once, many = (self._propose_seconds(proposer, rows, gamma) for gamma in (1, LONG_GAMMA))
-        step = max(0.0, (many - once) / (LONG_GAMMA - 1))
-        steps = [CostPoint(1, context, step)]
-        steps += self._within(seconds, self._further_steps(proposer))
-        return DraftCost(name, max(0.0, once - step), tuple(steps), prefill)
+        near = self._contexts[0]
+        taking_in, once = (least[_Lookahead(name, 1, near, gamma)] for gamma in (0, 1))
+        steps = []
+        for num_rows, context in self._places():
+            few, many = (least.get(_Lookahead(name, num_rows, context, gamma)) for gamma in (1, LONG_GAMMA))
+            if few is not None and many is not None:
+                steps.append(CostPoint(num_rows, context, max(0.0, (many - few) / (LONG_GAMMA - 1))))
+        return DraftCost(name, max(0.0, once - steps[0].seconds), tuple(steps), max(0.0, taking_in - once) / near)
 
-    def _further_steps(self, proposer: Proposer) -> Iterator[CostPoint]:
-        for num_rows, context in ((self._max_rows, self._contexts[0]), (1, self._contexts[-1])):
-            if (num_rows, context) == (1, self._contexts[0]):
-                continue
-            with self._opened(num_rows, context) as rows:
-                proposer.propose(rows, [1] * num_rows)
-                once, many = (self._propose_seconds(proposer, rows, gamma) for gamma in (1, LONG_GAMMA))
-            yield CostPoint(num_rows, context, max(0.0, (many - once) / (LONG_GAMMA - 1)))
+    def _propose_seconds(self, asked: _Lookahead) -> float:
+        proposer = self._proposers[asked.draft]
+        if not asked.gamma:
+            return self._taking_in_seconds(proposer, asked.context)
 
-    def _propose_seconds(self, proposer: Proposer, rows: Sequence[Row], gamma: int) -> float:
         def once() -> None:
             for row in rows:
                 proposer.commit(row, len(row.tokens) - 1)
-            proposer.propose(rows, [gamma] * len(rows))
+            proposer.propose(rows, [asked.gamma] * asked.num_rows)
 
-        return self._fastest(once)
+        with self._opened(asked.num_rows, asked.context) as rows:
+            proposer.propose(rows, [1] * asked.num_rows)
+            return self._fastest(once)
+
+    def _taking_in_seconds(self, proposer: Proposer, context: int) -> float:
+        seconds = []
+        for _ in range(1 + REPEATS):
+            with self._opened(1, context) as rows:
+                seconds.append(self._timed(lambda: proposer.propose(rows, [1])))
+        return min(seconds[1:])
 
     def _fastest(self, work: Callable[[], object]) -> float:
         """Least of several: whatever else the machine does only ever adds."""

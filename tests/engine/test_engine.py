@@ -167,6 +167,17 @@ def test_a_disturbed_profile_finds_the_undisturbed_times() -> None:
     assert {point.seconds for point in grid.verify} == {1.0}
 
 
+def test_a_disturbed_profile_finds_the_undisturbed_times_of_drafts() -> None:
+    engine = engine_of(TARGET, {"d": perturbed(TARGET, 0.1)})
+    profiler = Profiler(
+        engine._target, engine._proposers, engine._rounds, max_rows=4, seconds=1e6, stopwatch=Disturbed()
+    )
+    for draft in profiler.grid().drafts:  # every proposal takes one second, however much it drafts
+        assert draft.overhead_seconds == 1.0
+        assert draft.prefill_seconds_per_token == 0.0
+        assert {step.seconds for step in draft.steps} == {0.0}
+
+
 @pytest.mark.parametrize(
     ("device", "threads", "expected"),
     [
