@@ -46,11 +46,9 @@ class PolicySettings:
     hindsight_share: float = 0.01
     """Largest share of a worker's time in which drafts are held against requests that did not play them."""
     watchdog_ratio: float = 1.15
-    """Measured ÷ predicted time of rounds beyond which lookaheads are halved."""
+    """Measured ÷ predicted time of the median round beyond which lookaheads are halved."""
     watchdog_rounds: int = 200
     """Rounds that are judged together."""
-    watchdog_spike: float = 3.0
-    """A round counts for no more than so many times its prediction."""
     gamma_gain: float = 0.02
     """A round's γ moves only for more than this."""
     switch_gain: float = 0.03

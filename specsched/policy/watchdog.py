@@ -1,5 +1,7 @@
 """Whether rounds still cost what they are predicted to (POLICY.md, "Guard": Watchdog)."""
 
+from statistics import median
+
 from specsched.policy.settings import PolicySettings
 
 _WELL = 1.05
@@ -7,13 +9,15 @@ _WELL = 1.05
 
 
 class Watchdog:
-    """Compares whole rounds with their prediction; where they cost clearly more, lookaheads are halved."""
+    """Compares whole rounds with their prediction; where they cost clearly more, lookaheads are halved.
+
+    It is the median round that counts: on a busy machine many rounds take several times as long as most, and shorter
+    lookaheads would not help against that.
+    """
 
     def __init__(self, settings: PolicySettings) -> None:
         self._settings = settings
-        self._rounds = 0
-        self._measured = 0.0
-        self._predicted = 0.0
+        self._ratios: list[float] = []
         self.max_gamma = settings.max_gamma
         """Largest lookahead that it allows."""
         self.profile_wanted = False
@@ -21,13 +25,11 @@ class Watchdog:
 
     def observe(self, measured_seconds: float, predicted_seconds: float) -> None:
         """Take in a round; once enough are in, judge them together."""
-        self._rounds += 1
-        self._measured += min(measured_seconds, self._settings.watchdog_spike * predicted_seconds)
-        self._predicted += predicted_seconds
-        if self._rounds < self._settings.watchdog_rounds:
+        self._ratios.append(measured_seconds / predicted_seconds if predicted_seconds > 0 else 1.0)
+        if len(self._ratios) < self._settings.watchdog_rounds:
             return
-        ratio = self._measured / self._predicted if self._predicted > 0 else 1.0
-        self._rounds, self._measured, self._predicted = 0, 0.0, 0.0
+        ratio = median(self._ratios)
+        self._ratios.clear()
         if ratio > self._settings.watchdog_ratio:
             self.max_gamma, self.profile_wanted = max(1, self.max_gamma // 2), True
         elif ratio < _WELL:

@@ -164,8 +164,8 @@ def test_other_settings_go_on_with_the_credit_and_the_costs_of_those_before():
 def test_costs_that_were_measured_anew_take_the_place_of_the_tracked_ones():
     adaptive, random = controller(watchdog_rounds=20), np.random.default_rng(0)
     adaptive.begin("a", plan(0.9), sampled=False)
-    for number in range(20):  # a machine that is slow and fast by turns: no average follows it
-        play(adaptive, [view()], {"good": 0.9}, random, costs=(1.0, 0.05, 0.2) if number % 4 else (3.0, 0.05, 0.2))
+    for number in range(20):  # a machine that slows down faster than any average follows it
+        play(adaptive, [view()], {"good": 0.9}, random, costs=(1.2**number, 0.05, 0.2))
     assert adaptive.profile_wanted
     adaptive.reprice(grid(slope=0.5))
     assert not adaptive.profile_wanted

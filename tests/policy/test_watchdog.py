@@ -27,3 +27,10 @@ def test_a_few_spikes_are_no_reason():
     for number in range(200):
         watchdog.observe(500.0 if number % 40 == 0 else 1.0, 1.0)
     assert watchdog.max_gamma == 8
+
+
+def test_rounds_that_a_busy_machine_stretches_are_no_reason():
+    watchdog = Watchdog(PolicySettings(max_gamma=8))
+    for number in range(200):
+        watchdog.observe(3.0 if number % 5 < 2 else 1.0, 1.0)
+    assert (watchdog.max_gamma, watchdog.profile_wanted) == (8, False)
