@@ -67,7 +67,7 @@ def _summary(pairs: "Sequence[Pair]") -> None:
     same = sum(pair.same for pair in pairs)
     console.print(
         f"{same} of {len(pairs)} completions are token for token those of plain decoding, run in turn with them.\n"
-        "The policy began knowing nothing: the first prompts pay for what the later ones gain.",
+        "The policy began with its pool's priors, if any: the first prompts pay for what the later ones gain.",
         highlight=False,
     )
 
