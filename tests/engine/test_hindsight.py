@@ -29,7 +29,7 @@ PROMPT = [5, 9, 5, 9, 2, 7, 5, 9]
 PLAN = Plan(candidates=tuple(Candidate(name, (Beta(1, 1),) * DEPTH) for name in ("d", "ngram")))
 GREEDY = Sampling(temperature=0.0)
 PENALISED = Sampling(temperature=0.0, repetition_penalty=1.3, logit_bias={3: 2.0})
-SEEDED = Sampling(temperature=0.7, top_k=20, seed=5)
+SEEDED = Sampling(temperature=1.5, top_k=20, seed=5)  # warm enough for noise to choose other tokens than arg max
 SAMPLED = Sampling(temperature=0.8, top_k=12, repetition_penalty=1.2, frequency_penalty=0.3)
 
 
